@@ -1,0 +1,93 @@
+"""The command line: `python -m jointens run PROFILE.yml key=value …`.
+
+The results folder is the last line of standard output; everything else goes to standard error.
+Exit status: 0 done, 2 wrong input (one line), 130 interrupted, 143 terminated; the last two can be run again and go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import signal
+import sys
+import warnings
+
+from .errors import InputError
+from .experiment import Experiment
+from .sweep import run
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # argparse would print its usage, too: several lines
+        raise InputError(f"{message} (see python -m jointens --help)")
+
+
+class _Terminated(BaseException):
+    """SIGTERM came; like KeyboardInterrupt no Exception, so that nothing swallows it on its way out."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    warnings.showwarning = lambda message, *_: print(f"jointens: warning: {message}", file=sys.stderr)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        given = _parser().parse_args(arguments)
+        return _run(given.profile, given.keys)
+    except InputError as error:
+        print(f"jointens: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return _stopped("interrupted", 130)
+    except _Terminated:
+        return _stopped("terminated", 143)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="python -m jointens", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="train the sweep of a profile; finished cells are kept, missing ones trained",
+        epilog="keys, their defaults and meanings:\n" + _keys_help(),
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    run.add_argument("profile", metavar="PROFILE.yml", help="a YAML file of keys, such as those in notebooks/profiles")
+    run.add_argument(
+        "keys", nargs="*", metavar="key=value", help="win over the profile, e.g. seeds=[0,1] beta_vals=0.5"
+    )
+    return parser
+
+
+def _run(profile: str, keys: list[str]) -> int:
+    overrides = {}
+    for text in keys:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"{text!r} is no key=value (see python -m jointens run --help)")
+        overrides[name] = value
+    experiment = Experiment.from_profile(profile, **overrides)
+    print(run(experiment).folder)
+    return 0
+
+
+def _keys_help() -> str:
+    fields = dataclasses.fields(Experiment)
+    defaults = [
+        str(list(f.default) if isinstance(f.default, tuple) else f.default).replace("None", "none") for f in fields
+    ]
+    return "\n".join(
+        f"  {field.name:16} {default:32} {field.metadata['meaning']}"
+        for field, default in zip(fields, defaults, strict=True)
+    )
+
+
+def _terminate(signum: int, frame: object) -> None:
+    raise _Terminated
+
+
+def _stopped(how: str, status: int) -> int:
+    print(f"\njointens: {how}; finished cells are kept, the same command goes on", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,224 @@
+"""The theory on tensors: an ensemble's loss is its learners' mean loss minus their diversity.
+
+    ensemble = individual − diversity            individual = mean_i L(f_i, y)        ensemble = L(f̄, y)
+
+`decompose` computes the three, each by its own formula, so that the identity is a fact one can check and not a
+definition. `joint_objective` is what the paper trains:
+
+    L^β = individual − β · diversity = (1 − β) · individual + β · ensemble
+
+β = 0 trains the learners independently, β = 1 trains the loss of the ensemble itself.
+
+Shapes everywhere: outputs `(..., M, B, K)` for any leading axes (runs), M learners, B examples and K outputs; targets
+`(..., B)`. Losses are in nats (cross-entropy) or squared target units, one per example: `(..., B)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import log_softmax
+
+LOSSES = ("cross_entropy", "squared_error")
+AVERAGES = ("scores", "probabilities", "released")
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """An ensemble's loss in its parts, each `(..., B)`: one number per example.
+
+    individual: the mean over learners of each learner's own loss
+    ensemble: the loss of the averaged output
+    diversity: what the average gains over its learners, individual − ensemble
+    """
+
+    individual: Tensor
+    ensemble: Tensor
+    diversity: Tensor
+
+
+def decompose(
+    outputs: Tensor,
+    targets: Tensor,
+    *,
+    loss: str = "cross_entropy",
+    average: str = "scores",
+    weights: Tensor | None = None,
+) -> Decomposition:
+    """Split the ensemble's loss into individual loss and diversity, per example.
+
+    outputs: `(..., M, B, K)`, logits for cross-entropy, predictions for squared error.
+    targets: integer classes `(..., B)` for cross-entropy; values `(..., B, K)`, or `(..., B)` when K = 1, for squared
+        error, which is summed over the K outputs. `(B,)` is shared by all runs.
+    loss: "cross_entropy" or "squared_error".
+    average: how cross-entropy ensembles are formed; of no effect for squared error, where f̄ is the mean prediction.
+        "scores"         f̄ is the mean of the logits;          diversity = mean_i KL(softmax f̄ ‖ softmax f_i)
+        "probabilities"  f̄ is the mean of the softmax outputs;  diversity = mean_i log(p̄_y / p_{i,y})
+        "released"       what the authors' published β sweep computes: softmax outputs are averaged and then handed to
+                         cross-entropy as if they were logits, for each learner's own loss too.
+    weights: the learners' weights in the average, `(M,)` or `(..., M)`, non-negative with sum 1; None is uniform.
+
+    For squared error, diversity = mean_i ‖f_i − f̄‖² (Krogh & Vedelsby 1995).
+    Half-precision outputs are taken to float32 first; float64 stays float64.
+    Raises ValueError for shapes that do not fit, values that are not finite, targets that are no class, unknown names.
+    """
+    _check_names(loss, average)
+    _check_outputs(outputs)
+    _check_targets(outputs, targets, loss)
+    if weights is not None:
+        _check_weights(outputs, weights)
+    return decompose_unchecked(outputs, targets, loss=loss, average=average, weights=weights)
+
+
+def ensemble_output(
+    outputs: Tensor, *, loss: str = "cross_entropy", average: str = "scores", weights: Tensor | None = None
+) -> Tensor:
+    """The ensemble's own output f̄: `(..., M, B, K)` → `(..., B, K)`; its loss is L(f̄, y), its class the argmax.
+
+    For "probabilities" it is log p̄, of which the softmax is p̄ again; for "released" it is p̄ itself, which that
+    sweep takes for logits. Raises ValueError as `decompose` does.
+    """
+    _check_names(loss, average)
+    _check_outputs(outputs)
+    if weights is not None:
+        _check_weights(outputs, weights)
+    return ensemble_output_unchecked(outputs, loss=loss, average=average, weights=weights)
+
+
+def joint_objective(parts: Decomposition, beta: float | Tensor) -> Tensor:
+    """L^β per example, `(..., B)`: (1 − β) · individual + β · ensemble.
+
+    beta: a number, or a tensor that broadcasts over the leading axes `...` (one β per run).
+    β > 1 is allowed; the objective is then unbounded below, since diversity has no upper bound.
+    """
+    if isinstance(beta, Tensor) and beta.ndim:
+        lead = tuple(parts.individual.shape[:-1])
+        try:
+            fits = torch.broadcast_shapes(lead, beta.shape) == lead
+        except RuntimeError:
+            fits = False
+        if not fits:
+            raise ValueError(f"beta has shape {tuple(beta.shape)}; allowed is what broadcasts over the runs {lead}")
+        beta = beta.unsqueeze(-1)  # (..., 1): the same β for every example of a run
+    return (1 - beta) * parts.individual + beta * parts.ensemble
+
+
+# ------------------------------------------------------------------------------------------- without the checks
+# Training calls these: a check for NaN waits for the device, and no check that reads values works under vmap.
+
+
+def decompose_unchecked(
+    outputs: Tensor, targets: Tensor, *, loss: str, average: str, weights: Tensor | None = None
+) -> Decomposition:
+    """`decompose` without its checks; names must be known, shapes must fit."""
+    outputs = _at_least_float32(outputs)
+    if loss == "squared_error":
+        if targets.ndim < outputs.ndim - 1:
+            targets = targets.unsqueeze(-1)  # (..., B) → (..., B, 1)
+        mean = _average(outputs, weights)  # (..., B, K)
+        return Decomposition(
+            individual=_average((outputs - targets.unsqueeze(-3)).square().sum(-1), weights, axis=-2),
+            ensemble=(mean - targets).square().sum(-1),
+            diversity=_average((outputs - mean.unsqueeze(-3)).square().sum(-1), weights, axis=-2),
+        )
+    if average == "released":  # probabilities are taken for scores: from here on it *is* score averaging
+        outputs, average = outputs.softmax(-1), "scores"
+    log_p = log_softmax(outputs, -1)  # (..., M, B, K)
+    scores = _ensemble_scores(outputs, log_p, average, weights)  # (..., B, K)
+    own = _log_likelihood(log_p, targets.unsqueeze(-2))  # (..., M, B)
+    joint = _log_likelihood(log_softmax(scores, -1), targets)  # (..., B)
+    if average == "scores":  # Σ_k p̄_k (log p̄_k − log p_ik): the bracket's mean over i is the same for every k
+        diversity = _average(outputs.logsumexp(-1), weights, axis=-2) - scores.logsumexp(-1)
+    else:
+        diversity = _average(joint.unsqueeze(-2) - own, weights, axis=-2)
+    return Decomposition(individual=-_average(own, weights, axis=-2), ensemble=-joint, diversity=diversity)
+
+
+def ensemble_output_unchecked(outputs: Tensor, *, loss: str, average: str, weights: Tensor | None = None) -> Tensor:
+    """`ensemble_output` without its checks."""
+    outputs = _at_least_float32(outputs)
+    if loss == "squared_error":
+        return _average(outputs, weights)
+    if average == "released":
+        return _average(outputs.softmax(-1), weights)
+    log_p = log_softmax(outputs, -1) if average == "probabilities" else None
+    return _ensemble_scores(outputs, log_p, average, weights)
+
+
+def _ensemble_scores(outputs: Tensor, log_p: Tensor | None, average: str, weights: Tensor | None) -> Tensor:
+    """f̄ whose softmax is the ensemble's prediction, `(..., B, K)`."""
+    if average == "scores":
+        return _average(outputs, weights)
+    # log Σ_i w_i p_i without ever forming p_i, which underflows for logits of ±200
+    log_w = -torch.tensor(float(outputs.shape[-3])).log() if weights is None else weights.log()[..., None, None]
+    return (log_p + log_w.to(log_p)).logsumexp(-3)
+
+
+def _average(values: Tensor, weights: Tensor | None, axis: int = -3) -> Tensor:
+    """The (weighted) mean over the learners' axis: −3 for outputs `(..., M, B, K)`, −2 for losses `(..., M, B)`."""
+    if weights is None:
+        return values.mean(axis)
+    weights = weights.to(values)[(..., *[None] * (-axis - 1))]  # (..., M) → (..., M, 1[, 1])
+    return (values * weights).sum(axis)
+
+
+def _log_likelihood(log_p: Tensor, targets: Tensor) -> Tensor:
+    """log p of each example's class: `(..., B, K)` and classes that broadcast to `(..., B)` → `(..., B)`."""
+    targets = targets.expand(log_p.shape[:-1]).unsqueeze(-1)
+    return log_p.gather(-1, targets.long()).squeeze(-1)
+
+
+def _at_least_float32(outputs: Tensor) -> Tensor:
+    return outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
+
+
+# -------------------------------------------------------------------------------------------------- the checks
+
+
+def _check_names(loss: str, average: str) -> None:
+    if loss not in LOSSES:
+        raise ValueError(f"unknown loss {loss!r}; allowed are {', '.join(LOSSES)}")
+    if average not in AVERAGES:
+        raise ValueError(f"unknown average {average!r}; allowed are {', '.join(AVERAGES)}")
+
+
+def _check_outputs(outputs: Tensor) -> None:
+    if not isinstance(outputs, Tensor) or not outputs.is_floating_point():
+        kind = outputs.dtype if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise ValueError(f"outputs are {kind}; allowed is a tensor of floating-point numbers")
+    if outputs.ndim < 3 or 0 in outputs.shape:
+        raise ValueError(f"outputs have shape {tuple(outputs.shape)}; allowed is (..., M, B, K), no axis empty")
+    if not outputs.isfinite().all():
+        raise ValueError("outputs hold NaN or infinite values; allowed are finite numbers")
+
+
+def _check_targets(outputs: Tensor, targets: Tensor, loss: str) -> None:
+    lead, batch, num_outputs = tuple(outputs.shape[:-3]), outputs.shape[-2], outputs.shape[-1]
+    allowed = [(*lead, batch)] + ([(batch,)] if lead else [])
+    if loss == "squared_error":
+        allowed = [(*lead, batch, num_outputs)] + (allowed if num_outputs == 1 else [])
+    if not isinstance(targets, Tensor):
+        raise ValueError(f"targets are {type(targets).__name__}; allowed is a tensor")
+    if tuple(targets.shape) not in allowed:
+        shapes = " or ".join(map(str, allowed))
+        raise ValueError(f"targets have shape {tuple(targets.shape)}; outputs {tuple(outputs.shape)} allow {shapes}")
+    if loss == "squared_error":
+        if not targets.is_floating_point() or not targets.isfinite().all():
+            raise ValueError("targets of squared_error hold other than finite floating-point numbers")
+        return
+    if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
+        raise ValueError(f"targets of cross_entropy are {targets.dtype}; allowed are integer classes")
+    if targets.min() < 0 or targets.max() >= num_outputs:
+        found = f"{int(targets.min())}..{int(targets.max())}"
+        raise ValueError(f"targets hold classes {found}; allowed are 0..{num_outputs - 1}")
+
+
+def _check_weights(outputs: Tensor, weights: Tensor) -> None:
+    num_learners = outputs.shape[-3]
+    if not isinstance(weights, Tensor) or weights.ndim < 1 or weights.shape[-1] != num_learners:
+        shape = tuple(weights.shape) if isinstance(weights, Tensor) else type(weights).__name__
+        raise ValueError(f"weights have shape {shape}; allowed is ({num_learners},), one weight for each learner")
+    if not (weights >= 0).all() or not torch.allclose(weights.sum(-1), torch.ones_like(weights.sum(-1)), atol=1e-5):
+        raise ValueError(f"weights are {weights.tolist()}; allowed are non-negative numbers with sum 1")

@@ -1,0 +1,143 @@
+"""M base learners behind one forward, for one run or for many runs at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from .randomness import derived_seed
+
+
+def seeded_learners(make: Callable[[], nn.Module], num_learners: int, seed: int) -> list[nn.Module]:
+    """The learners of one seed. Learner i's initial weights depend on (seed, i) alone: not on M, β or device.
+
+    make: builds one learner, drawing its weights from torch's global generator (which is left as it was).
+    """
+    learners = []
+    for index in range(num_learners):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(seed, "weights", index))
+            learners.append(make())
+    return learners
+
+
+class Ensemble(nn.Module):
+    """M learners of one architecture, evaluated on the same inputs.
+
+    forward: inputs `(B, ...)` → outputs `(M, B, K)`. With `runs=R` it holds R ensembles that train side by side:
+    inputs `(R, B, ...)` → outputs `(R, M, B, K)`.
+
+    learners: M modules, or R·M modules with the runs one after the other. They are copied, not shared.
+    stack: True evaluates all learners as one batched tensor program (`torch.func.vmap`), False calls one after the
+        other; outputs and gradients are the same but for rounding and the draws of dropout. None stacks learners
+        without convolutions: batched small matrix products are many times faster than a loop, grouped convolutions not.
+
+    Raises ValueError if there are no learners, if R does not divide them, or if their architectures differ.
+    """
+
+    def __init__(self, learners: Sequence[nn.Module], *, runs: int | None = None, stack: bool | None = None):
+        super().__init__()
+        learners = list(learners)
+        if not learners or len(learners) % (runs or 1):
+            raise ValueError(f"{len(learners)} learners for {runs or 1} runs; allowed is M ≥ 1 learners for each run")
+        shapes = [_shapes(learner) for learner in learners]
+        if shapes.count(shapes[0]) != len(shapes):
+            odd = next(i for i, other in enumerate(shapes) if other != shapes[0])
+            raise ValueError(f"learner {odd} has other parameters than learner 0; all must share one architecture")
+        self.num_learners = len(learners) // (runs or 1)
+        self.runs = runs
+        self.stacked = _stacks_well(learners[0]) if stack is None else stack
+        self.lead = (self.num_learners,) if runs is None else (runs, self.num_learners)
+        if self.stacked:
+            self._stack(learners)
+        else:
+            self.learners = nn.ModuleList(copy.deepcopy(learner) for learner in learners)
+
+    def _stack(self, learners: list[nn.Module]) -> None:
+        """Hold the learners' weights as tensors with leading axes (R, M), and one learner without weights."""
+        params, buffers = stack_module_state(learners)
+        for name, value in params.items():
+            self.register_parameter(_flat(name), nn.Parameter(value.detach().reshape(*self.lead, *value.shape[1:])))
+        for name, value in buffers.items():
+            self.register_buffer(_flat(name), value.detach().clone().reshape(*self.lead, *value.shape[1:]))
+        self._names = {_flat(name): name for name in (*params, *buffers)}
+        # In a tuple, so that its weights, which live on no device, are not taken for parameters of this module.
+        self._skeleton = (copy.deepcopy(learners[0]).to("meta"),)
+
+    def train(self, mode: bool = True) -> Ensemble:
+        if self.stacked:
+            self._skeleton[0].train(mode)
+        return super().train(mode)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.stacked:
+            return self._forward_stacked(inputs)
+        if self.runs is None:
+            return torch.stack([learner(inputs) for learner in self.learners])
+        members = iter(self.learners)
+        return torch.stack([torch.stack([next(members)(x) for _ in range(self.num_learners)]) for x in inputs])
+
+    def _forward_stacked(self, inputs: Tensor) -> Tensor:
+        def learner(weights: dict[str, Tensor], x: Tensor) -> Tensor:
+            return functional_call(self._skeleton[0], weights, (x,))
+
+        over_learners = vmap(learner, in_dims=(0, None), randomness="different")  # → (M, B, K)
+        over_runs = vmap(over_learners, in_dims=(0, 0), randomness="different")  # → (R, M, B, K)
+        return (over_learners if self.runs is None else over_runs)(self._own_weights(), inputs)
+
+    def _own_weights(self) -> dict[str, Tensor]:
+        own = _tensors(self)
+        return {name: own[flat] for flat, name in self._names.items()}
+
+    def weights(self) -> dict[str, Tensor]:
+        """Every parameter and buffer under the learner's own name, with leading axes `(M, ...)` or `(R, M, ...)`.
+
+        The same for stacked and looped ensembles. Stacked: the tensors themselves; looped: copies.
+        """
+        if self.stacked:
+            return {name: value.detach() for name, value in self._own_weights().items()}
+        own = [_tensors(learner) for learner in self.learners]
+        return {
+            name: torch.stack([tensors[name].detach() for tensors in own]).reshape(*self.lead, *value.shape)
+            for name, value in own[0].items()
+        }
+
+    @torch.no_grad()
+    def load_weights(self, weights: Mapping[str, Tensor]) -> Ensemble:
+        """Take over what `weights()` of an ensemble with the same M, R and architecture gave; returns itself.
+
+        Raises ValueError when a name or a shape differs; nothing is changed then.
+        """
+        here = {name: tuple(value.shape) for name, value in self.weights().items()}
+        there = {name: tuple(value.shape) for name, value in weights.items()}
+        for name in sorted(here.keys() | there.keys()):
+            if here.get(name) != there.get(name):
+                raise ValueError(f"weights do not fit: {name} has shape {there.get(name)}; allowed is {here.get(name)}")
+        for name, value in weights.items():
+            if self.stacked:
+                self._own_weights()[name].copy_(value)
+            else:
+                for learner, own in zip(self.learners, value.flatten(0, len(self.lead) - 1), strict=True):
+                    _tensors(learner)[name].copy_(own)
+        return self
+
+
+def _stacks_well(learner: nn.Module) -> bool:
+    return not any(isinstance(module, nn.modules.conv._ConvNd) for module in learner.modules())
+
+
+def _tensors(learner: nn.Module) -> dict[str, Tensor]:
+    return {**dict(learner.named_parameters()), **dict(learner.named_buffers())}
+
+
+def _shapes(learner: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in _tensors(learner).items()}
+
+
+def _flat(name: str) -> str:
+    """A learner's parameter name as an attribute's: torch forbids dots in those."""
+    return name.replace(".", "/")

@@ -1,0 +1,8 @@
+"""The one exception for a user's mistake; its message is a single line: what came, where, what is allowed."""
+
+
+class InputError(ValueError):
+    """Wrong input. The command line prints the message and exits with 2; a notebook shows it without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks an exception for this method
+        return [f"InputError: {self}"]

@@ -1,0 +1,233 @@
+"""One experiment: every knob with its default, its unit and its check, and the hash that names it.
+
+A profile (`notebooks/profiles/*.yml`), a notebook's parameters and `key=value` on the command line all end here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from .data import DATASETS, check_request
+from .decomposition import AVERAGES, LOSSES
+from .errors import InputError
+from .learners import LEARNERS
+
+# Raised when a change of the code changes the numbers of a cell: old results are then another experiment's.
+NUMBERS = 1
+OPTIMISERS = ("SGD", "Adam")
+SCHEDULERS = ("ExponentialLR", "none")
+
+
+class Cell(NamedTuple):
+    """One training run of the grid."""
+
+    beta: float
+    seed: int
+
+    def __str__(self) -> str:
+        return f"beta={self.beta:.12g},seed={self.seed}"
+
+
+def _key(default: Any, meaning: str, *, numbers: bool = True, **check: Any) -> Any:
+    """A key of the experiment. `numbers`: a cell's numbers depend on it, so it is part of the identity.
+
+    check: `among` known values, `least` (≥), `above` (>), `most` (≤); for lists they hold for each entry.
+    """
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "numbers": numbers, "check": check})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A grid of β × seed over one setting. Keys and their values keep the spelling of the authors' configurations.
+
+    The defaults train the quick setting. Texts are read as YAML reads them, and `5e-4` is a number.
+    Raises InputError for a key or value that is not allowed; the message says what is.
+    """
+
+    # ---- the data
+    dataset: str = _key("digits", "data set", among=tuple(DATASETS))
+    train_size: int | None = _key(None, "training examples; none: all of the protocol", least=1)
+    label_noise: float = _key(0.0, "share of training and validation labels drawn anew", least=0, most=1)
+
+    # ---- the ensemble
+    base_learner: str = _key("MLP", "architecture of every learner", among=tuple(LEARNERS))
+    hidden: tuple[int, ...] = _key((64, 64), "widths of an MLP's hidden layers", least=1)
+    num_learners: int = _key(5, "base learners in the ensemble, M", least=1)
+    average: str = _key("scores", "what the ensemble averages", among=AVERAGES)
+    loss: str | None = _key(None, "loss of learners and ensemble; none: the data set's", among=LOSSES)
+
+    # ---- the grid
+    beta_vals: tuple[float, ...] = _key((0.0, 0.2, 0.4, 0.6, 0.8, 1.0), "β: 0 independent, 1 joint", numbers=False)
+    seeds: tuple[int, ...] = _key(tuple(range(10)), "one paired run of every β for each seed", numbers=False, least=0)
+
+    # ---- training
+    optimiser: str = _key("SGD", "optimiser", among=OPTIMISERS)
+    learning_rate: float = _key(0.1, "step size at the start", above=0)
+    momentum: float = _key(0.9, "momentum of SGD", least=0, most=1)
+    weight_decay: float = _key(0.0, "L2 penalty added to the gradient", least=0)
+    rate_per_learner: bool = _key(
+        False, "train M × the loss: each learner then has the rate and decay of a solo run, whatever M"
+    )
+    scheduler: str = _key("ExponentialLR", "schedule of the step size", among=SCHEDULERS)
+    gamma: float = _key(0.2, "factor of ExponentialLR at each switch", above=0, most=1)
+    lr_switch: tuple[int, ...] | None = _key(
+        None, "epochs after which the rate is multiplied by gamma; none: 40, 65, 90 % of num_epochs", least=0
+    )
+    batch_size: int = _key(64, "examples per step; a smaller last batch is kept", least=1)
+    num_epochs: int = _key(60, "passes over the training part", least=1)
+
+    # ---- where and how it runs: no part of the identity
+    device: str = _key("auto", "auto (cuda if there is one), cpu, cuda or cuda:N", numbers=False)
+    stack: bool | None = _key(None, "many runs as one tensor program; none: if that is faster", numbers=False)
+    out: str | None = _key(None, "folder of all results; none: runs/ of the repository", numbers=False)
+    tag: str | None = _key(None, "name of the results folder; none: made from the identity", numbers=False)
+    store_outputs: bool = _key(True, "keep the learners' test and validation outputs", numbers=False)
+    save_weights: bool = _key(True, "keep the weights of the best checkpoint", numbers=False)
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = _coerced(field.name, getattr(self, field.name), hints[field.name])
+            _check(field.name, value, field.metadata["check"])
+            object.__setattr__(self, field.name, value)
+        for name in ("beta_vals", "seeds"):
+            values = getattr(self, name)
+            if not values or len({f"{value:.12g}" for value in values}) < len(values):
+                raise InputError(f"{name} is {list(values)}; allowed are one or more values, no two the same")
+        if self.tag is not None and (set(self.tag) & set("/\\\0") or self.tag in ("", ".", "..")):
+            raise InputError(f"tag is {self.tag!r}; allowed is a folder's name without a path separator")
+        check_request(self.dataset, train_size=self.train_size, label_noise=self.label_noise)
+        natural = DATASETS[self.dataset].loss
+        if self.loss not in (None, natural):
+            raise InputError(f"loss is {self.loss}; {self.dataset} allows {natural}")
+        object.__setattr__(self, "loss", natural)
+        if self.lr_switch is None:
+            switches = tuple(round(share * self.num_epochs) for share in (0.4, 0.65, 0.9))
+            object.__setattr__(self, "lr_switch", switches)
+
+    # ---- where experiments come from
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        return tuple(field.name for field in dataclasses.fields(cls))
+
+    @classmethod
+    def from_dict(cls, keys: Mapping[str, Any], *, where: str = "") -> Experiment:
+        """An experiment from keys and values; `where` they come from stands in the message about an unknown one."""
+        for name in keys:
+            if name not in cls.names():
+                near = difflib.get_close_matches(str(name), cls.names(), n=1, cutoff=0)[0]
+                raise InputError(
+                    f"{where + ': ' if where else ''}unknown key {name!r}; the nearest known one is {near!r}"
+                )
+        return cls(**keys)
+
+    @classmethod
+    def from_namespace(cls, namespace: Mapping[str, Any]) -> Experiment:
+        """An experiment from those of a notebook's variables that are keys: `Experiment.from_namespace(globals())`."""
+        return cls(**{name: namespace[name] for name in cls.names() if name in namespace})
+
+    @classmethod
+    def from_profile(cls, path: str | Path, **overrides: Any) -> Experiment:
+        """An experiment from a profile, a YAML file of keys and values; `overrides` win over the file."""
+        try:
+            profile = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise InputError(f"cannot read the profile {path}: {reason}") from error
+        except yaml.YAMLError as error:
+            raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        if not isinstance(profile, dict):
+            raise InputError(f"{path} holds a {type(profile).__name__}; allowed are lines `key: value`")
+        cls.from_dict(profile, where=str(path))
+        return cls.from_dict({**profile, **overrides})
+
+    # ---- who an experiment is
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The grid, seed by seed, so that runs that share their data stand together."""
+        return [Cell(beta, seed) for seed in self.seeds for beta in self.beta_vals]
+
+    def identity(self) -> dict[str, Any]:
+        """What a cell's numbers depend on. Keys at their default are left out: one added later renames no old run."""
+        told = ("dataset", "num_epochs")  # always, since other defaults follow from them
+        plain = Experiment(**{name: getattr(self, name) for name in told})
+        names = [field.name for field in dataclasses.fields(self) if field.metadata["numbers"]]
+        kept = {n: getattr(self, n) for n in names if n in told or getattr(self, n) != getattr(plain, n)}
+        return {"numbers": NUMBERS, **_listed(kept)}
+
+    @property
+    def hash(self) -> str:
+        """Eight hexadecimal digits of the identity."""
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def name(self) -> str:
+        """The name of the results folder: the tag, or `<dataset>-<base_learner>-<hash>`."""
+        return self.tag or f"{self.dataset}-{self.base_learner}-{self.hash}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every key with its value, in plain types."""
+        return _listed({name: getattr(self, name) for name in self.names()})
+
+
+def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _coerced(name: str, value: Any, hint: Any) -> Any:
+    """`value` in the type of its key; texts are read as YAML, since papermill and the command line hand over texts."""
+    options = typing.get_args(hint) if type(None) in typing.get_args(hint) else (hint,)
+    kind = options[0]
+    if isinstance(value, str) and kind is not str:
+        with contextlib.suppress(yaml.YAMLError):  # what is no YAML stays a text, which the lines below refuse
+            value = yaml.safe_load(value)
+    if type(None) in options and (value is None or value == "none"):
+        return None
+    if typing.get_origin(kind) is tuple:
+        many = isinstance(value, Iterable) and not isinstance(value, (str, Mapping))
+        values = list(value) if many else [value]
+        return tuple(_scalar(name, entry, typing.get_args(kind)[0]) for entry in values)
+    return _scalar(name, value, kind)
+
+
+def _scalar(name: str, value: Any, kind: type) -> Any:
+    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        value = value.item()  # numpy's numbers
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            number = float(value)  # YAML leaves 5e-4 a text
+        except ValueError:
+            number = math.nan
+        if math.isfinite(number):
+            return number
+    elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    names = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}
+    raise InputError(f"{name} is {value!r}; allowed is {names[kind]}")
+
+
+def _check(name: str, value: Any, check: Mapping[str, Any]) -> None:
+    for entry in value if isinstance(value, tuple) else (value,):
+        if entry is None:
+            continue
+        if "among" in check and entry not in check["among"]:
+            raise InputError(f"{name} is {entry!r}; known are {', '.join(check['among'])}")
+        if "least" in check and entry < check["least"]:
+            raise InputError(f"{name} is {entry}; allowed is at least {check['least']}")
+        if "above" in check and entry <= check["above"]:
+            raise InputError(f"{name} is {entry}; allowed is more than {check['above']}")
+        if "most" in check and entry > check["most"]:
+            raise InputError(f"{name} is {entry}; allowed is at most {check['most']}")

@@ -1,0 +1,267 @@
+"""A run's folder: finished cells only, written atomically, read back as tidy frames.
+
+<out>/<tag>/experiment.yml               whose results these are
+<out>/<tag>/cells/beta=0.2,seed=3.json   one finished cell: history, test metrics, provenance
+<out>/<tag>/cells/beta=0.2,seed=3.npz    its learners' outputs            (store_outputs)
+<out>/<tag>/cells/….safetensors          its weights at the best epoch    (save_weights)
+<out>/<tag>/results.csv                  the cells as a table with the authors' fifteen columns
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from .ensemble import Ensemble
+from .errors import InputError
+from .experiment import Cell, Experiment
+from .training import TrainedCell, new_ensemble
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CSV_COLUMNS = (
+    "beta", "run", "train_loss", "val_loss", "val_div", "val_ind_loss", "val_ens_loss", "val_acc_ens", "val_acc_ind",
+    "test_loss", "test_div", "test_ind_loss", "test_ens_loss", "test_acc_ens", "test_acc_ind",
+)  # fmt: skip
+
+
+def default_out() -> Path:
+    """Where results go without `out`: $JOINTENS_RUNS, else runs/ of the repository, or of the working directory."""
+    if os.environ.get("JOINTENS_RUNS"):
+        return Path(os.environ["JOINTENS_RUNS"])
+    repository = Path(__file__).resolve().parent.parent
+    return (repository if (repository / "pyproject.toml").exists() else Path.cwd()) / "runs"
+
+
+class Results:
+    """The results folder of one experiment. Opening it writes nothing.
+
+    Raises InputError if the folder there belongs to another experiment; the message says what differs.
+    """
+
+    def __init__(self, experiment: Experiment):
+        self.experiment = experiment
+        self.folder = Path(experiment.out).expanduser() if experiment.out else default_out()
+        self.folder /= experiment.name
+        file = self.folder / "experiment.yml"
+        if file.exists():
+            theirs, ours = _read_identity(file), experiment.identity()
+            differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+            if differing:
+                told = ", ".join(f"{key} {_said(theirs, key)} there, {_said(ours, key)} here" for key in differing)
+                raise InputError(f"{self.folder} holds another experiment: {told}; choose another tag")
+        elif self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"{self.folder} is a file; results need a folder, choose another tag")
+
+    # ---- cells
+
+    def path(self, cell: Cell, suffix: str = ".json") -> Path:
+        return self.folder / "cells" / f"{cell}{suffix}"
+
+    def is_done(self, cell: Cell) -> bool:
+        return self.path(cell).exists()
+
+    def read(self, cell: Cell) -> dict[str, Any]:
+        return json.loads(self.path(cell).read_text(encoding="utf-8"))
+
+    def write(self, trained: TrainedCell, provenance: dict[str, Any]) -> None:
+        """Write a finished cell; its JSON file comes last, since a cell is done when that is there."""
+        cell = trained.cell
+        self._write_identity()
+        if self.experiment.store_outputs:
+            arrays = {name: value.numpy() for name, value in trained.outputs.items()}
+            _write(self.path(cell, ".npz"), lambda file: np.savez(file, **arrays))
+        if self.experiment.save_weights:
+            from safetensors.torch import save
+
+            weights = {name: value.contiguous() for name, value in trained.weights.items()}
+            _write(self.path(cell, ".safetensors"), lambda file: file.write(save(weights)))
+        record = {
+            "beta": cell.beta,
+            "seed": cell.seed,
+            "experiment": self.experiment.hash,
+            "best_epoch": trained.best_epoch,
+            "test": trained.test,
+            "history": trained.history,
+            "provenance": provenance,
+        }
+        text = json.dumps(_finite(record), allow_nan=False, separators=(",", ":"))
+        _write(self.path(cell), lambda file: file.write(text.encode()))
+
+    def _write_identity(self) -> None:
+        file = self.folder / "experiment.yml"
+        if not file.exists():
+            told = {**self.experiment.identity(), "hash": self.experiment.hash}
+            _write(file, lambda opened: opened.write(yaml.safe_dump(told, sort_keys=False).encode()))
+
+    def cells(self) -> list[dict[str, Any]]:
+        """The experiment's finished cells, in the order of its grid."""
+        return [self.read(cell) for cell in self.experiment.cells if self.is_done(cell)]
+
+    def all_cells(self) -> list[dict[str, Any]]:
+        """Every finished cell in the folder, of this grid or of another, sorted by β and seed."""
+        cells = [json.loads(path.read_text(encoding="utf-8")) for path in (self.folder / "cells").glob("*.json")]
+        return sorted(cells, key=lambda cell: (cell["beta"], cell["seed"]))
+
+    def outputs(self, cell: Cell) -> dict[str, np.ndarray]:
+        """A cell's stored arrays: `{test,val}_outputs_{best,last}` (M, N, K) and `{test,val}_targets` (N,)."""
+        with np.load(self.path(cell, ".npz")) as arrays:
+            return dict(arrays)
+
+    # ---- tables
+
+    def write_csv(self) -> None:
+        """Rebuild results.csv from every cell in the folder: the authors' columns, no index, lists as Python lists."""
+        import pandas as pd
+
+        rows = [_csv_row(cell) for cell in self.all_cells()]
+        frame = pd.DataFrame(rows, columns=CSV_COLUMNS)
+        _write(self.folder / "results.csv", lambda file: file.write(frame.to_csv(index=False).encode()))
+
+    def tests(self) -> pd.DataFrame:
+        """Test metrics, one row for each cell and checkpoint ("best", "last").
+
+        Columns: beta, seed, checkpoint, epoch, individual, ensemble, diversity; for classification also accuracy and
+        individual_accuracy (the mean over learners), as fractions.
+        """
+        import pandas as pd
+
+        rows = []
+        for cell in self.cells():
+            epochs = {"best": cell["best_epoch"], "last": len(cell["history"]["learning_rate"])}
+            for checkpoint, epoch in epochs.items():
+                metrics = _metrics(cell["test"][checkpoint])
+                rows.append(
+                    {"beta": cell["beta"], "seed": cell["seed"], "checkpoint": checkpoint, "epoch": epoch, **metrics}
+                )
+        return pd.DataFrame(rows)
+
+    def history(self) -> pd.DataFrame:
+        """The course of training, one row for each cell, epoch (from 1) and split ("train", "val").
+
+        Columns as in `tests`. Train is measured in evaluation mode on as many examples as validation has.
+        """
+        import pandas as pd
+
+        frames = []
+        for cell in self.cells():
+            for split in ("train", "val"):
+                of = _metrics(cell["history"][split])
+                epochs = range(1, len(of["ensemble"]) + 1)
+                frames.append(
+                    pd.DataFrame({"beta": cell["beta"], "seed": cell["seed"], "split": split, "epoch": epochs, **of})
+                )
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    def learner_history(self) -> pd.DataFrame:
+        """Each base learner's accuracy over training: beta, seed, split, epoch, learner, accuracy."""
+        import pandas as pd
+
+        rows = [
+            {
+                "beta": cell["beta"],
+                "seed": cell["seed"],
+                "split": split,
+                "epoch": epoch,
+                "learner": i,
+                "accuracy": value,
+            }
+            for cell in self.cells()
+            for split in ("train", "val")
+            for epoch, learners in enumerate(cell["history"][split].get("learner_accuracy", []), 1)
+            for i, value in enumerate(learners)
+        ]
+        return pd.DataFrame(rows)
+
+
+def load(folder: str | os.PathLike, beta: float, seed: int) -> Ensemble:
+    """The trained ensemble of one cell, at its best epoch, on the CPU and in evaluation mode.
+
+    Called with inputs `(B, ...)` it gives outputs `(M, B, K)`.
+    Raises InputError if the folder holds no such cell, or holds it without weights.
+    """
+    from safetensors.torch import load_file
+
+    folder, cell = Path(folder), Cell(float(beta), int(seed))
+    if not (folder / "experiment.yml").exists():
+        raise InputError(f"{folder} is no results folder: it holds no experiment.yml")
+    keys = {key: value for key, value in _read_identity(folder / "experiment.yml").items() if key != "numbers"}
+    experiment = Experiment(**keys, out=str(folder.parent), tag=folder.name or folder.resolve().name)
+    results = Results(experiment)
+    if not results.is_done(cell):
+        known = sorted(path.stem for path in (folder / "cells").glob("*.json"))
+        raise InputError(f"{folder} holds no cell {cell}; it holds {'; '.join(known) or 'none'}")
+    if not results.path(cell, ".safetensors").exists():
+        raise InputError(f"{folder} holds no weights of {cell}: it was trained with save_weights false")
+    return new_ensemble(experiment).load_weights(load_file(results.path(cell, ".safetensors"))).eval()
+
+
+def _read_identity(file: Path) -> dict[str, Any]:
+    try:
+        identity = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        identity = None
+    if not isinstance(identity, dict):
+        raise InputError(f"{file} cannot be read; choose another tag, or remove the folder")
+    identity.pop("hash", None)
+    return identity
+
+
+def _said(identity: dict[str, Any], key: str) -> str:
+    return str(identity[key]) if key in identity else "default"
+
+
+def _write(path: Path, fill: Callable[[Any], Any]) -> None:
+    """Write a file atomically: it is there whole, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            fill(file)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _finite(tree: Any) -> Any:
+    """JSON knows no NaN and no infinity: they become null."""
+    if isinstance(tree, dict):
+        return {name: _finite(value) for name, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_finite(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
+
+
+def _metrics(stored: dict[str, Any]) -> dict[str, Any]:
+    """A cell's stored metrics as the columns of a frame; null, a loss that was not finite, becomes NaN."""
+    metrics = {name: np.array(stored[name], dtype=float) for name in ("individual", "ensemble", "diversity")}
+    if "accuracy" in stored:
+        metrics["accuracy"] = np.array(stored["accuracy"], dtype=float)
+        metrics["individual_accuracy"] = np.array(stored["learner_accuracy"], dtype=float).mean(-1)
+    return {name: value if value.ndim else float(value) for name, value in metrics.items()}
+
+
+def _csv_row(cell: dict[str, Any]) -> dict[str, Any]:
+    beta, val, test = cell["beta"], _metrics(cell["history"]["val"]), _metrics(cell["test"]["best"])
+
+    def columns(of: dict[str, Any], prefix: str, plain: Callable[[Any], Any]) -> dict[str, Any]:
+        names = {"div": "diversity", "ind_loss": "individual", "ens_loss": "ensemble",
+                 "acc_ens": "accuracy", "acc_ind": "individual_accuracy"}  # fmt: skip
+        row = {f"{prefix}_{short}": plain(of[name]) for short, name in names.items() if name in of}
+        return {f"{prefix}_loss": plain(of["individual"] - beta * of["diversity"]), **row}
+
+    return {
+        "beta": beta,
+        "run": cell["seed"],
+        "train_loss": [math.nan if value is None else value for value in cell["history"]["objective"]],
+        **columns(val, "val", lambda values: values.tolist()),
+        **columns(test, "test", float),
+    }

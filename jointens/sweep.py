@@ -1,0 +1,121 @@
+"""The grid β × seed: what is done is loaded, what is missing is trained, in stacks where that is faster."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from .experiment import Cell, Experiment
+from .results import Results
+from .training import Trainer, choose_device, new_ensemble
+
+# Parameters, over all runs and learners, that one stack may hold: with gradients, momentum and the best checkpoint
+# four times as many numbers are kept, so this is about half a gigabyte.
+STACK_PARAMETERS = 32_000_000
+
+
+def run(experiment: Experiment, *, progress: bool = True) -> Results:
+    """Train the cells of the grid that are not in the results folder yet, and give the results of all.
+
+    progress: a bar on standard error with the mean validation losses and the time left.
+    Raises InputError, before anything is written, if the folder holds another experiment or the device is not here.
+    Stopped at any moment and called again, it ends with the same files as if it had not been stopped.
+    """
+    device = choose_device(experiment.device)
+    results = Results(experiment)
+    if max(experiment.beta_vals) > 1:
+        warnings.warn("beta > 1: the objective is unbounded below, training may diverge", stacklevel=2)
+    stacks = plan(experiment, results)
+    if not stacks:
+        return results
+    bar = tqdm(
+        total=len(stacks) * experiment.num_epochs,
+        desc=experiment.name,
+        unit="epoch",
+        disable=not progress,
+        dynamic_ncols=True,
+    )
+    with bar:
+        for stack in stacks:
+            start = time.perf_counter()
+
+            def on_epoch(epoch: int, losses: dict[str, float]) -> None:
+                bar.set_postfix({f"val {name}": f"{value:.4f}" for name, value in losses.items()}, refresh=False)
+                bar.update()
+
+            trained = Trainer(experiment, stack, on_epoch=on_epoch).run()
+            told = provenance(device, stack, seconds=time.perf_counter() - start)
+            for cell in trained:
+                if not results.is_done(cell.cell):
+                    results.write(cell, told)
+    results.write_csv()
+    return results
+
+
+def plan(experiment: Experiment, results: Results) -> list[list[Cell]]:
+    """The stacks to train, each a list of cells, so that every missing cell is in one of them.
+
+    A cell's last bits can depend on the others in its stack. So a stack that was broken while its files were being
+    written is trained again whole, finished cells and all, though only the missing files are written.
+    """
+    missing = [cell for cell in experiment.cells if not results.is_done(cell)]
+    stacks = []
+    for stack in _broken_stacks(results, missing):
+        stacks.append(stack)
+        missing = [cell for cell in missing if cell not in stack]
+    size = _stack_size(experiment)
+    return stacks + [missing[i : i + size] for i in range(0, len(missing), size)]
+
+
+def _broken_stacks(results: Results, missing: Sequence[Cell]) -> list[list[Cell]]:
+    """The stacks that finished cells name in their provenance and that hold a cell which is missing."""
+    if not missing:
+        return []
+    named = {tuple(Cell(*cell) for cell in record["provenance"]["stack"]) for record in results.all_cells()}
+    return [list(stack) for stack in sorted(named) if not set(stack).isdisjoint(missing)]
+
+
+def _stack_size(experiment: Experiment) -> int:
+    """How many runs train as one tensor program: decided by the experiment alone, never by the machine."""
+    ensemble = new_ensemble(experiment)
+    if not ensemble.stacked:
+        return 1
+    return max(1, STACK_PARAMETERS // sum(value.numel() for value in ensemble.parameters()))
+
+
+def provenance(device: torch.device, stack: Sequence[Cell], *, seconds: float) -> dict[str, Any]:
+    """Where, when and from what a stack's cells came: everything about them that may differ between two equal runs."""
+    import numpy
+
+    return {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "stack": [list(cell) for cell in stack],
+        "stack_seconds": round(seconds, 3),
+        "commit": _commit(),
+        "host": platform.node(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__},
+    }
+
+
+def _commit() -> str | None:
+    """The repository's commit, with `+` behind it if tracked files were changed; None outside a repository."""
+    where = Path(__file__).resolve().parent
+    ask = ["git", "-C", os.fspath(where)]
+    try:
+        head = subprocess.run([*ask, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*ask, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

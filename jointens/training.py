@@ -1,0 +1,251 @@
+"""The one training loop: a stack of runs, each an ensemble of M learners, trained side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .data import DATASETS, Split, load_data
+from .decomposition import decompose_unchecked, ensemble_output_unchecked, joint_objective
+from .ensemble import Ensemble, seeded_learners
+from .errors import InputError
+from .experiment import Cell, Experiment
+from .learners import make_learner
+from .randomness import derived_seed, generator
+
+EVALUATION_BATCH = 1000  # examples per forward without gradients
+
+# Called after each epoch with its number, from 1, and the stack's mean losses (host numbers).
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class TrainedCell:
+    """What training one cell left: plain numbers and CPU tensors."""
+
+    cell: Cell
+    best_epoch: int  # counted from 1; 0: no epoch had a finite validation loss, "best" is the initial weights
+    history: dict  # one entry per epoch: learning_rate, objective, train and val with the keys of `measure`
+    test: dict  # "best" and "last", each with the keys of `measure`
+    outputs: dict[str, Tensor]  # test and validation outputs (M, N, K) at the best and last epoch, and targets (N,)
+    weights: dict[str, Tensor]  # (M, ...) at the best epoch
+
+
+def choose_device(name: str) -> torch.device:
+    """The device a key names; raises InputError for one that is not here."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise InputError(f"device is {name!r}; allowed are auto, cpu, cuda and cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"device is {name}; this machine has {torch.cuda.device_count()} CUDA devices, use device=cpu")
+    return device
+
+
+def new_ensemble(experiment: Experiment, seeds: Sequence[int] | None = None) -> Ensemble:
+    """A fresh ensemble of the experiment's learners: a run for each of `seeds` (which may repeat), or one without runs."""
+    dataset = DATASETS[experiment.dataset]
+
+    def make() -> nn.Module:
+        options = {"hidden": experiment.hidden} if experiment.base_learner == "MLP" else {}
+        return make_learner(experiment.base_learner, dataset.input_shape, dataset.num_outputs, **options)
+
+    drawn = {seed: seeded_learners(make, experiment.num_learners, seed) for seed in set(seeds or [0])}
+    learners = [learner for seed in (seeds or [0]) for learner in drawn[seed]]
+    return Ensemble(learners, runs=len(seeds) if seeds else None, stack=experiment.stack)
+
+
+def measure(outputs: Tensor, targets: Tensor, *, loss: str, average: str) -> dict[str, Tensor]:
+    """Mean losses over the examples, and accuracies for classification.
+
+    outputs `(R, M, N, K)`, targets `(R, N)` → individual, ensemble, diversity, accuracy: `(R,)`;
+    learner_accuracy: `(R, M)`. Losses in nats or squared target units, accuracies as fractions.
+    """
+    parts = decompose_unchecked(outputs, targets, loss=loss, average=average)
+    means = {name: getattr(parts, name).mean(-1) for name in ("individual", "ensemble", "diversity")}
+    if loss == "cross_entropy":
+        joint = ensemble_output_unchecked(outputs, loss=loss, average=average)  # (R, N, K)
+        means["accuracy"] = (joint.argmax(-1) == targets).float().mean(-1)
+        means["learner_accuracy"] = (outputs.argmax(-1) == targets.unsqueeze(-2)).float().mean(-1)
+    return means
+
+
+class Trainer:
+    """Trains R cells of one experiment at once; `run()` gives their results.
+
+    The runs share nothing but the program: the loss is the sum over runs, so each run's gradient is its own.
+    """
+
+    def __init__(self, experiment: Experiment, cells: Sequence[Cell], *, on_epoch: OnEpoch | None = None):
+        self.experiment, self.cells, self.on_epoch = experiment, list(cells), on_epoch
+        self.device = choose_device(experiment.device)
+        self.seeds = list(dict.fromkeys(cell.seed for cell in cells))  # S distinct ones, S ≤ R
+        data = [
+            load_data(experiment.dataset, seed=s, train_size=experiment.train_size, label_noise=experiment.label_noise)
+            for s in self.seeds
+        ]
+        # One copy of the data for each seed, (S, N, ...); runs of the same seed pick the same one.
+        self.train, self.val, self.test = (
+            Split(
+                torch.stack([getattr(d, part).inputs for d in data]),
+                torch.stack([getattr(d, part).targets for d in data]),
+            ).to(self.device)
+            for part in ("train", "val", "test")
+        )
+        self.run_seed = torch.tensor([self.seeds.index(cell.seed) for cell in cells], device=self.device)  # (R,)
+        self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)  # (R,)
+        self.orders = [generator(seed, "order") for seed in self.seeds]
+        self.ensemble = new_ensemble(experiment, [cell.seed for cell in cells]).to(self.device)
+        self.optimiser = _optimiser(experiment, self.ensemble)
+
+    def run(self) -> list[TrainedCell]:
+        """Train every epoch; the best checkpoint is the one with the lowest validation *ensemble* loss."""
+        with torch.random.fork_rng():
+            torch.manual_seed(derived_seed(self.seeds[0], "dropout"))
+            return self._run()
+
+    def _run(self) -> list[TrainedCell]:
+        num_runs, history = len(self.cells), []
+        best_loss = torch.full((num_runs,), torch.inf, device=self.device)
+        best_epoch = torch.zeros(num_runs, dtype=torch.int64, device=self.device)
+        best_weights = {name: value.clone() for name, value in self.ensemble.weights().items()}
+        # What the training loss is read off: as many training examples as there are validation examples.
+        seen = Split(*(part[:, : self.val.inputs.shape[1]] for part in (self.train.inputs, self.train.targets)))
+
+        for epoch in range(1, self.experiment.num_epochs + 1):
+            rate = learning_rate(self.experiment, epoch)
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
+            objective = self._train_epoch()
+            train, val = (self._measure(self._outputs(split), split) for split in (seen, self.val))
+            history.append({"learning_rate": rate, "objective": objective, "train": train, "val": val})
+
+            better = val["ensemble"] < best_loss  # (R,); never true for NaN
+            best_loss = torch.where(better, val["ensemble"], best_loss)
+            best_epoch = torch.where(better, epoch, best_epoch)
+            for name, value in self.ensemble.weights().items():  # (R, M, ...)
+                best_weights[name] = torch.where(better.view(-1, *[1] * (value.ndim - 1)), value, best_weights[name])
+            if self.on_epoch:  # the epoch's only wait for the device
+                self.on_epoch(epoch, {name: val[name].mean().item() for name in ("ensemble", "individual")})
+
+        outputs = {"last": self._final_outputs()}
+        self.ensemble.load_weights(best_weights)
+        outputs["best"] = self._final_outputs()
+        return self._results(best_epoch, history, outputs, best_weights)
+
+    def _train_epoch(self) -> Tensor:
+        """One pass over the training part; returns the mean objective of each run, `(R,)`."""
+        self.ensemble.train()
+        num_examples, size = self.train.inputs.shape[1], self.experiment.batch_size
+        orders = torch.stack([torch.randperm(num_examples, generator=g) for g in self.orders]).to(self.device)  # (S, N)
+        rows = torch.arange(len(self.seeds), device=self.device).unsqueeze(1)  # (S, 1)
+        total = torch.zeros(len(self.cells), device=self.device)
+        for columns in orders.split(size, dim=1):  # (S, B)
+            batch = self.train[rows, columns][self.run_seed]  # (S, B, ...) → (R, B, ...)
+            objective = self._objective(batch)  # (R, B)
+            loss = objective.mean(-1).sum()
+            if self.experiment.rate_per_learner:
+                loss = loss * self.experiment.num_learners
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimiser.step()
+            total += objective.detach().sum(-1)
+        return total / num_examples
+
+    def _objective(self, batch: Split) -> Tensor:
+        parts = decompose_unchecked(self.ensemble(batch.inputs), batch.targets, **self._theory)
+        return joint_objective(parts, self.betas)
+
+    @property
+    def _theory(self) -> dict[str, str]:
+        return {"loss": self.experiment.loss, "average": self.experiment.average}
+
+    @torch.no_grad()
+    def _outputs(self, split: Split) -> Tensor:
+        """The learners' outputs on a part of the data, `(R, M, N, K)`."""
+        self.ensemble.eval()
+        chunks = split.inputs.split(EVALUATION_BATCH, dim=1)
+        return torch.cat([self.ensemble(chunk[self.run_seed]) for chunk in chunks], dim=-2)
+
+    @torch.no_grad()
+    def _measure(self, outputs: Tensor, split: Split) -> dict[str, Tensor]:
+        return measure(outputs, split.targets[self.run_seed], **self._theory)
+
+    def _final_outputs(self) -> dict[str, Tensor]:
+        return {"test": self._outputs(self.test), "val": self._outputs(self.val)}
+
+    def _results(self, best_epoch: Tensor, history: list[dict], outputs: dict, weights: dict) -> list[TrainedCell]:
+        """Everything to the host, and apart by run."""
+        test = {when: _to_host(self._measure(parts["test"], self.test)) for when, parts in outputs.items()}
+        history, outputs, weights, epochs = _to_host([history, outputs, weights, best_epoch])
+        targets = {part: _to_host(getattr(self, part).targets[self.run_seed]) for part in ("test", "val")}
+        trained = []
+        for r, cell in enumerate(self.cells):
+            stored = {f"{part}_outputs_{when}": of[part][r] for when, of in outputs.items() for part in of}
+            trained.append(
+                TrainedCell(
+                    cell=cell,
+                    best_epoch=int(epochs[r]),
+                    history=_of_run(_transposed(history), r),
+                    test=_of_run(test, r),
+                    outputs=stored | {f"{part}_targets": of[r] for part, of in targets.items()},
+                    weights={name: value[r] for name, value in weights.items()},
+                )
+            )
+        return trained
+
+
+def learning_rate(experiment: Experiment, epoch: int) -> float:
+    """The step size during `epoch`, counted from 1: a switch at 30 lowers it after thirty epochs."""
+    if experiment.scheduler == "none":
+        return experiment.learning_rate
+    return experiment.learning_rate * experiment.gamma ** sum(switch < epoch for switch in experiment.lr_switch)
+
+
+def _optimiser(experiment: Experiment, ensemble: Ensemble) -> torch.optim.Optimizer:
+    """One optimiser over all members: its arithmetic is elementwise, so members do not see each other in it."""
+    rate = {"lr": experiment.learning_rate, "weight_decay": experiment.weight_decay}
+    if experiment.optimiser == "Adam":
+        return torch.optim.Adam(ensemble.parameters(), **rate)
+    return torch.optim.SGD(ensemble.parameters(), momentum=experiment.momentum, **rate)
+
+
+def _to_host(tree):
+    """The same nest of lists and dicts with every tensor on the CPU."""
+    if isinstance(tree, dict):
+        return {name: _to_host(value) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [_to_host(value) for value in tree]
+    return tree.cpu() if isinstance(tree, Tensor) else tree
+
+
+def _transposed(epochs: list[dict]) -> dict:
+    """A list of (nested) dicts, one per epoch → one (nested) dict of lists."""
+    return {
+        name: _transposed([epoch[name] for epoch in epochs])
+        if isinstance(first, dict)
+        else [epoch[name] for epoch in epochs]
+        for name, first in epochs[0].items()
+    }
+
+
+def _of_run(tree, run: int):
+    """What run `run` owns of a nest whose tensors have the leading axis R, in plain numbers.
+
+    float32 values become the shortest decimals that name them: 0.1, not 0.10000000149011612.
+    """
+    if isinstance(tree, dict):
+        return {name: _of_run(value, run) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [_of_run(value, run) for value in tree]
+    if not isinstance(tree, Tensor):
+        return tree
+    own = tree[run].numpy()
+    return [float(str(value)) for value in own] if own.ndim else float(str(own))
