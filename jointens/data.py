@@ -48,6 +48,7 @@ class Dataset:
     input_shape: tuple[int, ...]
     num_outputs: int  # classes, or 1 for regression
     standardise: bool  # by mean and standard deviation of each column of the training part, targets too
+    quick: bool  # small, and at hand without a download; what it shows is not the paper's scale
 
 
 # Grey values of the whole set, as shares of 16.
@@ -71,9 +72,11 @@ def _diabetes() -> tuple[Tensor, Tensor]:
 
 DATASETS = {
     # scikit-learn's digits: 1,797 real handwritten digits, 8×8 grey images, ten classes.
-    "digits": Dataset(_digits, (1000, 300, 497), "cross_entropy", (1, 8, 8), num_outputs=10, standardise=False),
+    "digits": Dataset(
+        _digits, (1000, 300, 497), "cross_entropy", (1, 8, 8), num_outputs=10, standardise=False, quick=True
+    ),
     # scikit-learn's diabetes: 442 patients, 10 measurements, disease progression after a year. 60/20/20.
-    "diabetes": Dataset(_diabetes, (264, 89, 89), "squared_error", (10,), num_outputs=1, standardise=True),
+    "diabetes": Dataset(_diabetes, (264, 89, 89), "squared_error", (10,), num_outputs=1, standardise=True, quick=True),
 }
 
 

@@ -129,8 +129,9 @@ class Results:
     def tests(self) -> pd.DataFrame:
         """Test metrics, one row for each cell and checkpoint ("best", "last").
 
-        Columns: beta, seed, checkpoint, epoch, individual, ensemble, diversity; for classification also accuracy and
-        individual_accuracy (the mean over learners), as fractions.
+        Columns: beta, seed, checkpoint, epoch, train_ensemble (the ensemble's loss on training data at that epoch),
+        individual, ensemble, diversity; for classification also accuracy and individual_accuracy (the mean over
+        learners), as fractions.
         """
         import pandas as pd
 
@@ -138,16 +139,15 @@ class Results:
         for cell in self.cells():
             epochs = {"best": cell["best_epoch"], "last": len(cell["history"]["learning_rate"])}
             for checkpoint, epoch in epochs.items():
-                metrics = _metrics(cell["test"][checkpoint])
-                rows.append(
-                    {"beta": cell["beta"], "seed": cell["seed"], "checkpoint": checkpoint, "epoch": epoch, **metrics}
-                )
+                trained = _metrics(cell["history"]["train"])["ensemble"][epoch - 1] if epoch else math.nan
+                row = {"beta": cell["beta"], "seed": cell["seed"], "checkpoint": checkpoint, "epoch": epoch}
+                rows.append(row | {"train_ensemble": trained} | _metrics(cell["test"][checkpoint]))
         return pd.DataFrame(rows)
 
     def history(self) -> pd.DataFrame:
         """The course of training, one row for each cell, epoch (from 1) and split ("train", "val").
 
-        Columns as in `tests`. Train is measured in evaluation mode on as many examples as validation has.
+        Metrics as in `tests`. Train is measured in evaluation mode on as many examples as validation has.
         """
         import pandas as pd
 

@@ -50,7 +50,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def new_ensemble(experiment: Experiment, seeds: Sequence[int] | None = None) -> Ensemble:
-    """A fresh ensemble of the experiment's learners: a run for each of `seeds` (which may repeat), or one without runs."""
+    """A fresh ensemble of the experiment's learners: one run for each of `seeds` (they may repeat), or none."""
     dataset = DATASETS[experiment.dataset]
 
     def make() -> nn.Module:

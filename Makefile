@@ -1,0 +1,52 @@
+# make book · make html · make test · make notebooks · make lock · make clean      (PYTHON=python3.12 chooses)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+# The stamp carries the version, so that another PYTHON gets an environment of its own kind.
+INSTALLED := $(VENV)/.installed-$(VERSION)
+# Every warning is an error, and every page is built anew: a second build after a failed one would hide its warnings.
+BUILD_BOOK := $(BIN)/jupyter-book build --all -W --keep-going -n --path-output .
+
+.PHONY: help book html test notebooks lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make book       run every notebook on this machine, then build the book: _build/html/index.html"
+	@echo "make html       build the book from the outputs that are stored in the notebooks"
+	@echo "make test       run all tests, the notebooks among them"
+	@echo "make notebooks  train everything anew and refresh the outputs stored in the notebooks"
+	@echo "make lock       resolve requirements.txt into constraints.txt, for Python 3.11 to 3.13"
+	@echo "make clean      remove what was built; runs/ and .venv stay"
+
+book: $(INSTALLED)
+	$(BIN)/python book/build.py overlay
+	$(BUILD_BOOK) _build/overlay
+
+html: $(INSTALLED)
+	$(BUILD_BOOK) .
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+notebooks: $(INSTALLED)
+	$(BIN)/python book/build.py refresh
+
+lock: $(INSTALLED)
+	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --upgrade --quiet \
+		--no-header --no-annotate --no-emit-index-url --output-file constraints.txt
+
+clean:
+	rm -rf _build
+
+$(INSTALLED): requirements.txt constraints.txt pyproject.toml
+	@case "$(VERSION)" in 3.11|3.12|3.13) ;; *) \
+		echo "Python is '$(VERSION)' ($(PYTHON)); allowed are 3.11 to 3.13: make PYTHON=python3.12 …" >&2; exit 2;; esac
+	@echo "Installing pinned versions into $(VENV): some minutes, about 6 GB with PyTorch's CUDA libraries."
+	@test "$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$(VERSION)" \
+		|| $(PYTHON) -m venv --clear $(VENV)
+	@rm -f $(VENV)/.installed-*
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

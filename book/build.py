@@ -1,0 +1,97 @@
+"""Runs the notebooks for the book: each `notebooks/NAME.py` through papermill, into an executed `NAME.ipynb`.
+
+    python book/build.py overlay    into _build/overlay, a copy of the book's sources; no tracked file changes
+    python book/build.py refresh    into notebooks/, afresh: nothing that was trained before is used
+
+A figure whose cell has the tag "picture" is also kept as book/images/NAME.png, for the intro and the README. The
+stored outputs hold nothing that differs between two equal runs: no times, no progress bars, no random cell names.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OVERLAY = ROOT / "_build" / "overlay"
+SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks")
+
+
+def sources() -> list[Path]:
+    return sorted((ROOT / "notebooks").glob("*.py"))
+
+
+def overlay() -> None:
+    """Copy the book's sources and execute every notebook in the copy; finished runs in runs/ are loaded."""
+    shutil.rmtree(OVERLAY, ignore_errors=True)
+    for name in SOURCES:
+        origin, copy = ROOT / name, OVERLAY / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if origin.is_dir():
+            shutil.copytree(origin, copy, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+        else:
+            shutil.copy(origin, copy)
+    for source in sources():
+        execute(source, OVERLAY / "notebooks" / f"{source.stem}.ipynb")
+
+
+def refresh() -> None:
+    """Execute every notebook in place, training everything anew, so that the outputs come from the code as it is."""
+    with tempfile.TemporaryDirectory() as runs:
+        os.environ["JOINTENS_RUNS"] = runs
+        for source in sources():
+            execute(source, source.with_suffix(".ipynb"))
+
+
+def execute(source: Path, target: Path) -> None:
+    """Run `source` with its default parameters and store the executed notebook in `target`, which is replaced."""
+    import jupytext
+    import nbformat
+    import papermill
+
+    notebook = jupytext.read(source)
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"{source.stem}-{number}"  # jupytext would draw them at random
+    with tempfile.TemporaryDirectory() as folder:
+        before, after = Path(folder) / target.name, Path(folder) / f"executed-{target.name}"
+        jupytext.write(notebook, before, fmt="ipynb")
+        print(f"{source.stem}:", file=sys.stderr, flush=True)
+        papermill.execute_notebook(before, after, cwd=target.parent, kernel_name="python3", progress_bar=True)
+        executed = nbformat.read(after, as_version=4)
+    nbformat.write(stripped(executed), target)
+    keep_pictures(executed, target.parent.parent / "book" / "images")
+
+
+def keep_pictures(notebook, folder: Path) -> None:
+    for cell in notebook.cells:
+        if "picture" in cell.metadata.get("tags", []):
+            (png,) = (output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {}))
+            folder.mkdir(exist_ok=True)
+            (folder / f"{cell.metadata.mystnb.figure.name}.png").write_bytes(base64.b64decode(png))
+
+
+def stripped(notebook):
+    """The notebook without what papermill, the kernel and progress bars leave behind and a reader does not need."""
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata.get("language_info", {}).pop("version", None)
+    for cell in notebook.cells:
+        for name in ("papermill", "execution"):
+            cell.metadata.pop(name, None)
+        if not cell.metadata.get("tags", True):
+            del cell.metadata["tags"]
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            for output in cell.outputs:
+                output.get("metadata", {}).pop("papermill", None)
+    return notebook
+
+
+if __name__ == "__main__":
+    commands = {"overlay": overlay, "refresh": refresh}
+    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    commands[sys.argv[1]]()

@@ -1,0 +1,190 @@
+"""Every figure, from tidy frames, in one style. Each function gives a matplotlib Figure and leaves nothing open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from .data import DATASETS
+from .results import Results
+from .summaries import over_beta, reference_beta
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart; markers differ as well.
+CHECKPOINTS = {"best": ("best checkpoint", "#0072B2", "o", "-"), "last": ("last epoch", "#D55E00", "s", "--")}
+LEARNERS_COLOUR, ENSEMBLE_COLOUR = "#999999", "#0072B2"
+
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.6,
+    "figure.dpi": 150,
+    "svg.hashsalt": "jointens",
+}
+
+
+def sweep(results: Results) -> Figure:
+    """The β sweep on test data: differences to β = 0 in accuracy and loss, individual accuracy, diversity.
+
+    Paired differences and their 95 % t intervals over seeds; at the best checkpoint and at the last epoch.
+    Regression has no accuracies: their panels become one of individual loss.
+    """
+    tests = results.tests()
+    loss, to = _loss_name(results), f"{reference_beta(tests):g}"
+    panels = [("ensemble", f"test {loss}\nminus that at β = {to}", 1, True)]
+    if "accuracy" in tests:
+        panels.insert(0, ("accuracy", f"test accuracy, points\nminus that at β = {to}", 100, True))
+        panels.append(("individual_accuracy", "individual accuracy, %", 100, False))
+    else:
+        panels.append(("individual", f"individual {loss}", 1, False))
+    panels.append(("diversity", "diversity (log scale)", 1, False))
+
+    rows, columns = (2, 2) if len(panels) == 4 else (1, len(panels))
+    with _styled(results, rows, columns, size=(7.6, 2.9 * rows)) as (figure, grid):
+        for axes, (column, label, scale, paired) in zip(grid.flat, panels, strict=True):
+            _lines_over_beta(axes, over_beta(tests, column, paired=paired), scale)
+            axes.set(xlabel="β", ylabel=label)
+            if paired:
+                axes.axhline(0, color="black", linewidth=0.8, zorder=1)
+            if column == "diversity" and (tests["diversity"] > 0).all():
+                axes.set_yscale("log")
+        handles, labels = grid.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=2)
+    return figure
+
+
+def training_curves(results: Results, *, seed: int) -> Figure:
+    """Validation accuracy of the ensemble and of each base learner over training, both ends of the grid side by side.
+
+    The ends are β = 0 and β = 1, or what the grid has nearest to them. Regression shows validation losses of ensemble
+    and individual mean instead.
+    """
+    betas = sorted({min(results.experiment.beta_vals, key=lambda beta: abs(beta - end)) for end in (0, 1)})
+    history, learners = results.history(), results.learner_history()
+    history = history[(history["split"] == "val") & (history["seed"] == seed)]
+    with _styled(results, 1, len(betas), size=(7.6, 3.3), sharey=True) as (figure, grid):
+        for axes, beta in zip(grid.flat, betas, strict=True):
+            own = history[history["beta"] == beta]
+            if len(learners):
+                rows = learners[(learners["split"] == "val") & (learners["seed"] == seed) & (learners["beta"] == beta)]
+                for index, (_, learner) in enumerate(rows.groupby("learner")):
+                    label = "base learners" if index == 0 else None
+                    accuracy = 100 * learner["accuracy"]
+                    axes.plot(learner["epoch"], accuracy, color=LEARNERS_COLOUR, linewidth=0.9, label=label)
+                axes.plot(own["epoch"], 100 * own["accuracy"], color=ENSEMBLE_COLOUR, label="ensemble")
+            else:
+                axes.plot(own["epoch"], own["individual"], color=LEARNERS_COLOUR, label="individual (mean)")
+                axes.plot(own["epoch"], own["ensemble"], color=ENSEMBLE_COLOUR, label="ensemble")
+            axes.set(title=_named(beta), xlabel="epoch")
+        grid.flat[0].set_ylabel("validation accuracy, %" if len(learners) else "validation squared error")
+        grid.flat[0].legend(loc="best")
+    return figure
+
+
+def train_against_test(results: Results) -> Figure:
+    """What β does to the ensemble's loss on training data, against what it does on test data.
+
+    A dot for each run, its difference to β = 0 of the same seed; a ringed dot for each β's mean. Upper left is
+    overfitting: lower than independent training on training data, higher on test data.
+    """
+    rows = results.tests()
+    betas, reference = np.sort(rows["beta"].unique()), reference_beta(rows)
+    keys, losses = ["checkpoint", "seed"], ["train_ensemble", "ensemble"]
+    base = rows[rows["beta"] == reference].set_index(keys)[losses]
+    rows[losses] -= base.loc[rows.set_index(keys).index].to_numpy()
+
+    colours = matplotlib.colormaps["viridis_r"](np.linspace(0.1, 1, len(betas)))
+    loss = _loss_name(results)
+    with _styled(results, 1, 2, size=(7.6, 3.9), sharex=True, sharey=True) as (figure, grid):
+        for axes, checkpoint in zip(grid.flat, CHECKPOINTS, strict=True):
+            axes.axhline(0, color="black", linewidth=0.8, zorder=1)
+            axes.axvline(0, color="black", linewidth=0.8, zorder=1)
+            for beta, colour in zip(betas, colours, strict=True):
+                runs = rows[(rows["checkpoint"] == checkpoint) & (rows["beta"] == beta)]
+                axes.scatter(runs["train_ensemble"], runs["ensemble"], color=colour, s=12, alpha=0.6, linewidths=0)
+                mean = runs["train_ensemble"].mean(), runs["ensemble"].mean()
+                axes.scatter(*mean, color=colour, s=70, edgecolors="black", label=f"β = {beta:g}", zorder=3)
+            axes.set(title=CHECKPOINTS[checkpoint][0], xlabel=f"training {loss}\nminus that at β = {reference:g}")
+            axes.locator_params(axis="x", nbins=5)
+        grid.flat[0].set_ylabel(f"test {loss}\nminus that at β = {reference:g}")
+        handles, labels = grid.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=6, columnspacing=0.8, handletextpad=0)
+    return figure
+
+
+def stamp(results: Results) -> str:
+    """Where a figure's numbers come from: scale, setting, seeds, device kind and the experiment's hash."""
+    experiment = results.experiment
+    dataset = DATASETS[experiment.dataset]
+    size = experiment.train_size or dataset.sizes[0]
+    devices = sorted({cell["provenance"]["device"] for cell in results.cells()})
+    noise = f", {experiment.label_noise:.0%} label noise" if experiment.label_noise else ""
+    average = f", {experiment.average}" if experiment.loss == "cross_entropy" else ""
+    return " · ".join([
+        "quick results" if dataset.quick else "results",
+        f"{experiment.dataset}, {size} training examples{noise}",
+        f"{experiment.base_learner}, M = {experiment.num_learners}{average}",
+        f"seeds {_ranges(experiment.seeds)}",
+        ", ".join(devices),
+        f"experiment {experiment.hash}",
+    ])  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------- helpers
+
+
+@contextmanager
+def _styled(results: Results, rows: int, columns: int, *, size: tuple[float, float], **shared) -> Iterator:
+    """A figure and its grid of axes, in the book's style, with the stamp below."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, **shared)
+        yield figure, grid
+        figure.supxlabel(stamp(results), fontsize=6.5, color="#555555")
+
+
+def _lines_over_beta(axes: Axes, summary: pd.DataFrame, scale: float) -> None:
+    """A line for each checkpoint, moved apart a little so that their intervals do not cover each other."""
+    step = np.ptp(summary["beta"]) * 0.006
+    for shift, (checkpoint, (label, colour, marker, line)) in zip((-step, step), CHECKPOINTS.items(), strict=True):
+        of = summary[summary["checkpoint"] == checkpoint]
+        axes.errorbar(
+            of["beta"] + shift, of["mean"] * scale, of["half_width"] * scale,
+            label=label, color=colour, marker=marker, linestyle=line, markersize=4, capsize=2.5,
+        )  # fmt: skip
+
+
+def _loss_name(results: Results) -> str:
+    """What the ensemble's loss is called on an axis; "released" hands probabilities to cross-entropy: no likelihood."""
+    if results.experiment.loss == "squared_error":
+        return "squared error"
+    return "released loss" if results.experiment.average == "released" else "NLL"
+
+
+def _named(beta: float) -> str:
+    return {0.0: "β = 0, independent", 1.0: "β = 1, joint"}.get(beta, f"β = {beta:g}")
+
+
+def _ranges(seeds: Sequence[int]) -> str:
+    """(0, 1, 2, 7) → "0–2, 7"."""
+    runs: list[list[int]] = []
+    for seed in sorted(seeds):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
