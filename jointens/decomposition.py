@@ -68,7 +68,7 @@ def decompose(
     _check_outputs(outputs)
     _check_targets(outputs, targets, loss)
     if weights is not None:
-        _check_weights(outputs, weights)
+        weights = _checked_weights(outputs, weights)
     return decompose_unchecked(outputs, targets, loss=loss, average=average, weights=weights)
 
 
@@ -83,7 +83,7 @@ def ensemble_output(
     _check_names(loss, average)
     _check_outputs(outputs)
     if weights is not None:
-        _check_weights(outputs, weights)
+        weights = _checked_weights(outputs, weights)
     return ensemble_output_unchecked(outputs, loss=loss, average=average, weights=weights)
 
 
@@ -215,10 +215,13 @@ def _check_targets(outputs: Tensor, targets: Tensor, loss: str) -> None:
         raise ValueError(f"targets hold classes {found}; allowed are 0..{num_outputs - 1}")
 
 
-def _check_weights(outputs: Tensor, weights: Tensor) -> None:
+def _checked_weights(outputs: Tensor, weights: Tensor) -> Tensor:
+    """The weights in the outputs' precision, in which their sum is 1 again."""
     num_learners = outputs.shape[-3]
     if not isinstance(weights, Tensor) or weights.ndim < 1 or weights.shape[-1] != num_learners:
         shape = tuple(weights.shape) if isinstance(weights, Tensor) else type(weights).__name__
         raise ValueError(f"weights have shape {shape}; allowed is ({num_learners},), one weight for each learner")
     if not (weights >= 0).all() or not torch.allclose(weights.sum(-1), torch.ones_like(weights.sum(-1)), atol=1e-5):
         raise ValueError(f"weights are {weights.tolist()}; allowed are non-negative numbers with sum 1")
+    weights = weights.to(_at_least_float32(outputs))
+    return weights / weights.sum(-1, keepdim=True)

@@ -154,7 +154,7 @@ def _styled(results: Results, rows: int, columns: int, *, size: tuple[float, flo
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, **shared)
         yield figure, grid
-        figure.supxlabel(stamp(results), fontsize=6.5, color="#555555")
+        figure.supxlabel(stamp(results), fontsize=7.5, color="#555555")
 
 
 def _lines_over_beta(axes: Axes, summary: pd.DataFrame, scale: float) -> None:

@@ -54,27 +54,30 @@ def over_beta(tests: pd.DataFrame, column: str, *, paired: bool = False) -> pd.D
 
 
 def table(tests: pd.DataFrame) -> pd.DataFrame:
-    """The sweep in figures, a row for each checkpoint and β; accuracies in per cent, differences in points.
+    """The sweep in figures, a row for each checkpoint and β; accuracies in per cent, their changes in points.
 
-    ± is the half-width of the 95 % t interval over paired seeds, and is missing with one seed.
+    "change" is the mean paired difference to the reference β, ± the half-width of its 95 % t interval over seeds, which
+    is missing with one seed. "loss" is the ensemble's.
     """
     import pandas as pd
 
-    reference = f"{reference_beta(tests):g}"
     columns = {}
     if "accuracy" in tests:
         columns["accuracy, %"] = _texts(over_beta(tests, "accuracy"), 100, ".1f", interval=False)
-        columns[f"accuracy − β={reference}"] = _texts(over_beta(tests, "accuracy", paired=True), 100, "+.2f")
-        columns["individual accuracy, %"] = _texts(over_beta(tests, "individual_accuracy"), 100, ".1f")
-    columns["ensemble loss"] = _texts(over_beta(tests, "ensemble"), 1, ".4f", interval=False)
-    columns[f"loss − β={reference}"] = _texts(over_beta(tests, "ensemble", paired=True), 1, "+.4f")
-    columns["individual loss"] = _texts(over_beta(tests, "individual"), 1, ".3f", interval=False)
+        columns["change, points"] = _texts(over_beta(tests, "accuracy", paired=True), 100, "+.2f")
+        columns["individual, %"] = _texts(over_beta(tests, "individual_accuracy"), 100, ".1f", interval=False)
+    columns["loss"] = _texts(over_beta(tests, "ensemble"), 1, ".4f", interval=False)
+    columns["change"] = _texts(over_beta(tests, "ensemble", paired=True), 1, "+.4f")
+    if "accuracy" not in tests:
+        columns["individual"] = _texts(over_beta(tests, "individual"), 1, ".4f", interval=False)
     columns["diversity"] = _texts(over_beta(tests, "diversity"), 1, ".3f", interval=False)
     return pd.DataFrame(columns).rename_axis(["checkpoint", "β"])
 
 
 def _texts(summary: pd.DataFrame, scale: float, style: str, *, interval: bool = True) -> pd.Series:
     def text(row) -> str:
+        if interval and row["mean"] == 0 and np.isnan(row["half_width"]):
+            return "–"  # the reference itself
         told = format(row["mean"] * scale, style)
         if interval and np.isfinite(row["half_width"]):
             told += " ± " + format(row["half_width"] * scale, style.lstrip("+"))
@@ -93,7 +96,7 @@ def compare(tests: pd.DataFrame, beta: float) -> pd.DataFrame:
     import pandas as pd
 
     rows, reference = [], reference_beta(tests)
-    for metric in ("accuracy", "individual_accuracy", "ensemble", "train_ensemble", "individual", "diversity"):
+    for metric in METRICS:
         if metric not in tests:
             continue
         means = over_beta(tests, metric).set_index(["checkpoint", "beta"])["mean"]
@@ -104,6 +107,24 @@ def compare(tests: pd.DataFrame, beta: float) -> pd.DataFrame:
             rows.append((metric, checkpoint, *row))
     columns = ["metric", "checkpoint", "reference", "beta", "difference", "half_width", "verdict"]
     return pd.DataFrame(rows, columns=columns).set_index(["metric", "checkpoint"])
+
+
+METRICS = {
+    "accuracy": "ensemble accuracy",
+    "individual_accuracy": "individual accuracy",
+    "ensemble": "ensemble loss",
+    "train_ensemble": "ensemble loss, training data",
+    "individual": "individual loss",
+    "diversity": "diversity",
+}
+
+
+def verdicts(runs: dict[str, pd.DataFrame], beta: float) -> pd.DataFrame:
+    """The verdicts of `compare` for several sweeps side by side, a column for each; runs: their name → their tests."""
+    import pandas as pd
+
+    columns = {name: compare(tests, beta)["verdict"] for name, tests in runs.items()}
+    return pd.DataFrame(columns).rename(index=METRICS, level="metric")
 
 
 def verdict(difference: float, half_width: float) -> str:

@@ -32,8 +32,10 @@
 # The sweep trains
 #
 # $$
-# \mathcal L^\beta = \text{individual} - \beta \cdot \text{diversity}
-#                  = (1-\beta) \cdot \text{individual} + \beta \cdot \text{ensemble}.
+# \begin{aligned}
+# \mathcal L^\beta &= \text{individual} - \beta \cdot \text{diversity} \\
+#                   &= (1-\beta) \cdot \text{individual} + \beta \cdot \text{ensemble}.
+# \end{aligned}
 # $$
 #
 # At β = 0 every learner minimises its own loss: **independent** training, the usual deep ensemble. At β = 1 only the
@@ -69,7 +71,6 @@ num_epochs = 60
 # %matplotlib inline
 import dataclasses
 
-import pandas as pd
 from myst_nb import glue
 
 import jointens
@@ -96,8 +97,9 @@ figures.sweep(results)
 summaries.table(tests)
 
 # %% [markdown]
-# The same in figures; ± is the half-width of the 95 % interval. "Ensemble loss" is the negative log-likelihood of the
-# averaged output in nats (for a regression profile: its squared error).
+# The same in numbers: ensemble accuracy and its change against β = 0, individual accuracy, the ensemble's loss (negative
+# log-likelihood in nats; squared error for a regression profile) and its change, diversity. ± is the half-width of the
+# 95 % interval.
 
 # %% tags=["remove-input"]
 joint = max(experiment.beta_vals)
@@ -166,9 +168,10 @@ figures.train_against_test(results)
 clean = None
 if experiment.label_noise:
     tag = f"{experiment.tag}-clean" if experiment.tag else None
-    clean = jointens.run(dataclasses.replace(experiment, label_noise=0.0, tag=tag))
+    clean_experiment = dataclasses.replace(experiment, label_noise=0.0, tag=tag)
+    clean = jointens.run(clean_experiment)
 else:
-    print("This profile has no label noise: the results above are the clean ones.")
+    print("This profile has no label noise: its results are above.")
 
 # %% mystnb={"figure": {"caption": "The sweep of {numref}`fig-beta-sweep` with clean labels, everything else the same.", "name": "fig-beta-sweep-clean"}, "image": {"alt": "The same panels as in the first figure, for training and validation data with clean labels."}}
 figures.sweep(clean or results)
@@ -184,27 +187,20 @@ summaries.table((clean or results).tests())
 # twenty would leave out zero by chance.
 
 # %%
-names = {
-    "accuracy": "ensemble accuracy",
-    "individual_accuracy": "individual accuracy",
-    "ensemble": "ensemble loss",
-    "train_ensemble": "ensemble loss on training data",
-    "individual": "individual loss",
-}
 runs = {"noisy labels": results, "clean labels": clean} if clean else {"this run": results}
-compared = {name: summaries.compare(of.tests(), joint) for name, of in runs.items()}
-pd.DataFrame({name: of["verdict"] for name, of in compared.items()}).rename(index=names)
+summaries.verdicts({name: run.tests() for name, run in runs.items()}, joint)
 
-# %% tags=["nbval-check-output"]
-# The chapter's claims about the learners, which a rerun on another machine has to confirm.
-for name, of in compared.items():
+# %% [markdown]
+# What the chapter claims about the learners, as checks that a rerun on another machine has to pass:
+
+# %% tags=["nbval-check-output", "hide-input"]
+for name, run in runs.items():
+    of = summaries.compare(run.tests(), joint)
     diversity, individual = of.loc["diversity"], of.loc["individual"]
+    lower = of.loc[("train_ensemble", "last"), "verdict"] == "lower"
     print(f"{name}: diversity more than tenfold:", (diversity["beta"] > 10 * diversity["reference"]).all())
     print(f"{name}: individual loss more than doubled:", (individual["beta"] > 2 * individual["reference"]).all())
-    print(
-        f"{name}: training loss of the ensemble lower at the last epoch:",
-        of.loc[("train_ensemble", "last"), "verdict"] == "lower",
-    )
+    print(f"{name}: lower ensemble loss on training data at the last epoch:", lower)
 
 # %% [markdown]
 # **Shown**, on small networks and small images:
@@ -212,7 +208,7 @@ for name, of in compared.items():
 # - Joint training takes the learners apart. At β = 1 individual accuracy collapses and diversity explodes, with noisy
 #   labels and with clean ones, at the best checkpoint and at the last epoch.
 # - It does what it is asked for: at the last epoch the ensemble's *training* loss is lower than that of independent
-#   training. On *test* data that gain is not to be had; with noisy labels it turns into a loss.
+#   training. On *test* data nothing is gained there, and with noisy labels accuracy and loss get worse.
 # - The two checkpoints do not agree about the test data. Choosing the epoch by validation ensemble loss, as the paper's
 #   protocol does, hides most of what training on would do.
 # - Values of β between 0 and 1 change far less than the last step to 1 does.
@@ -229,5 +225,6 @@ for name, of in compared.items():
 # **Next.** Take away the label noise, give it all 1,000 images, or three learners instead of five:
 #
 # ```bash
-# papermill notebooks/beta_sweep.ipynb runs/out.ipynb --cwd notebooks -p num_learners 3 -p beta_vals "[0.0, 1.0]"
+# papermill notebooks/beta_sweep.ipynb runs/out.ipynb --cwd notebooks \
+#     -p num_learners 3 -p beta_vals "[0.0, 1.0]"
 # ```

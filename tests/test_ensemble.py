@@ -1,0 +1,118 @@
+"""Stacked and looped ensembles are the same ensemble, and a seed's learners are the same everywhere."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from jointens import Ensemble, make_learner
+from jointens.ensemble import seeded_learners
+
+
+def batch_norm_net() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 10))
+
+
+def mlp() -> nn.Module:
+    return make_learner("MLP", (1, 8, 8), 10, hidden=(16,))
+
+
+def both(make, *, runs=None, num_learners=3):
+    learners = seeded_learners(make, num_learners * (runs or 1), seed=0)
+    return [Ensemble(learners, runs=runs, stack=stack) for stack in (True, False)]
+
+
+@pytest.mark.parametrize("runs", [None, 2])
+@pytest.mark.parametrize("make", [mlp, batch_norm_net])
+def test_stacked_is_looped(make, runs):
+    """Outputs, gradients, batch-norm statistics, in training and in evaluation mode, after a step."""
+    ensembles = both(make, runs=runs)
+    inputs = torch.randn(*([runs] if runs else []), 7, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    for mode in (True, False):
+        outputs, gradients = [], []
+        for ensemble in ensembles:
+            ensemble.train(mode)
+            optimiser = torch.optim.SGD(ensemble.parameters(), lr=0.1)
+            outputs.append(ensemble(inputs))
+            outputs[-1].square().mean().backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            gradients.append(ensemble.weights())
+        assert outputs[0].shape == (*([runs] if runs else []), 3, 7, 10)
+        torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-5)
+        assert gradients[0].keys() == gradients[1].keys()
+        for name in gradients[0]:
+            torch.testing.assert_close(gradients[0][name], gradients[1][name], rtol=1e-4, atol=1e-5)
+    if make is batch_norm_net:
+        assert not torch.equal(ensembles[0].weights()["1.running_mean"], torch.zeros(*ensembles[0].lead, 4))
+        assert (ensembles[0].weights()["1.num_batches_tracked"] == 1).all()
+
+
+def test_dropout_differs_between_stacked_learners_and_rests_in_evaluation():
+    def make():
+        return nn.Sequential(nn.Dropout(0.5), nn.Flatten())
+
+    ensemble = Ensemble([make() for _ in range(4)], runs=2, stack=True)
+    inputs = torch.ones(2, 3, 20)
+    masks = ensemble(inputs).flatten(0, 1)
+    assert all(not torch.equal(masks[i], masks[j]) for i in range(4) for j in range(i))
+    assert set(masks.unique().tolist()) == {0.0, 2.0}
+    ensemble.eval()
+    torch.testing.assert_close(ensemble(inputs), torch.ones(2, 2, 3, 20))
+
+
+def test_weights_depend_on_seed_and_index_alone():
+    first, more, other = (seeded_learners(mlp, count, seed) for count, seed in ((2, 0), (4, 0), (2, 1)))
+    for small, large, different in zip(first, more, other, strict=False):
+        for a, b, c in zip(small.parameters(), large.parameters(), different.parameters(), strict=True):
+            assert torch.equal(a, b)
+            assert not torch.equal(a, c)
+    assert not torch.equal(first[0][1].weight, first[1][1].weight)
+
+
+def test_drawing_weights_leaves_the_global_generator_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    seeded_learners(mlp, 3, seed=0)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("make", [mlp, batch_norm_net])
+def test_weights_move_between_stacked_and_looped(make):
+    source = Ensemble(seeded_learners(make, 3, seed=1), stack=True).eval()
+    target = Ensemble(seeded_learners(make, 3, seed=2), stack=False).eval()
+    inputs = torch.randn(5, 1, 8, 8)
+    assert not torch.allclose(source(inputs), target(inputs))
+    target.load_weights(source.weights())
+    torch.testing.assert_close(source(inputs), target(inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_learners_are_copied():
+    learners = seeded_learners(mlp, 2, seed=0)
+    before = copy.deepcopy(learners[0].state_dict())
+    for stack in (True, False):
+        ensemble = Ensemble(learners, stack=stack)
+        with torch.no_grad():
+            for parameter in ensemble.parameters():
+                parameter.add_(1)
+    assert all(torch.equal(before[name], value) for name, value in learners[0].state_dict().items())
+
+
+def test_the_choice_of_stacking():
+    assert Ensemble([mlp(), mlp()]).stacked
+    assert not Ensemble([batch_norm_net(), batch_norm_net()]).stacked
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="0 learners for 1 runs"):
+        Ensemble([])
+    with pytest.raises(ValueError, match="3 learners for 2 runs"):
+        Ensemble([mlp(), mlp(), mlp()], runs=2)
+    with pytest.raises(ValueError, match="learner 1 has other parameters"):
+        Ensemble([mlp(), batch_norm_net()])
+    with pytest.raises(ValueError, match=r"weights do not fit: 1\.weight"):
+        Ensemble([mlp(), mlp()]).load_weights({**Ensemble([mlp(), mlp()]).weights(), "1.weight": torch.zeros(1)})
+    with pytest.raises(ValueError, match="unknown base learner 'RNN'; known are MLP"):
+        make_learner("RNN", (1, 8, 8), 10)

@@ -1,0 +1,122 @@
+"""Keys, their values and their checks; identity; every shipped profile."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jointens import Experiment, InputError
+
+PROFILES = sorted((Path(__file__).parent.parent / "notebooks" / "profiles").glob("*.yml"))
+
+
+def test_texts_are_read_as_yaml_and_plain_exponents_are_numbers():
+    experiment = Experiment(
+        learning_rate="5e-4", beta_vals="[0, 1e-1, 1.0]", seeds="3", train_size="none", stack="false"
+    )
+    assert experiment.learning_rate == 5e-4
+    assert experiment.beta_vals == (0.0, 0.1, 1.0)
+    assert experiment.seeds == (3,)
+    assert experiment.train_size is None
+    assert experiment.stack is False
+
+
+def test_numbers_of_numpy_and_ranges_are_taken():
+    experiment = Experiment(seeds=range(3), beta_vals=np.linspace(0, 1, 3), num_epochs=np.int64(7))
+    assert (experiment.seeds, experiment.beta_vals, experiment.num_epochs) == ((0, 1, 2), (0.0, 0.5, 1.0), 7)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"num_epochs": "many"}, "num_epochs is 'many'; allowed is a whole number"),
+        ({"num_epochs": 2.5}, "num_epochs is 2.5; allowed is a whole number"),
+        ({"num_epochs": True}, "num_epochs is True; allowed is a whole number"),
+        ({"num_epochs": 0}, "num_epochs is 0; allowed is at least 1"),
+        ({"learning_rate": 0}, "allowed is more than 0"),
+        ({"learning_rate": "nan"}, "allowed is a finite number"),
+        ({"label_noise": 1.5}, "label_noise is 1.5; allowed is at most 1"),
+        ({"store_outputs": 1}, "store_outputs is 1; allowed is true or false"),
+        ({"seeds": []}, "allowed are one or more values, no two the same"),
+        ({"seeds": [1, 1]}, "no two the same"),
+        ({"seeds": [-1]}, "seeds is -1; allowed is at least 0"),
+        ({"dataset": "mnist"}, "dataset is 'mnist'; known are digits, diabetes"),
+        ({"base_learner": "RNN"}, "base_learner is 'RNN'; known are MLP"),
+        ({"optimiser": "LBFGS"}, "known are SGD, Adam"),
+        ({"average": "median"}, "known are scores, probabilities, released"),
+        ({"dataset": "diabetes", "loss": "cross_entropy"}, "loss is cross_entropy; diabetes allows squared_error"),
+        ({"train_size": 5000}, r"train_size is 5000; allowed for digits is 1\.\.1000"),
+        ({"dataset": "diabetes", "label_noise": 0.2}, "regression set"),
+        ({"tag": "a/b"}, "without a path separator"),
+        ({"tag": "a\\b"}, "without a path separator"),
+        ({"tag": ".."}, "without a path separator"),
+        ({"hidden": ["wide"]}, "hidden is 'wide'; allowed is a whole number"),
+    ],
+)
+def test_bad_values_are_named(keys, message):
+    with pytest.raises(InputError, match=message):
+        Experiment(**keys)
+
+
+def test_an_unknown_key_is_told_with_the_nearest_known_one():
+    with pytest.raises(InputError, match="unknown key 'num_learner'; the nearest known one is 'num_learners'"):
+        Experiment.from_dict({"num_learner": 3})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sed: [0]\n", "profile.yml: unknown key 'sed'; the nearest known one is 'seeds'"),
+        ("- a\n", "holds a list; allowed are lines `key: value`"),
+        ("a: [\n", "is not YAML"),
+    ],
+)
+def test_bad_profiles_are_named_in_one_line(tmp_path, text, message):
+    path = tmp_path / "profile.yml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        Experiment.from_profile(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_every_shipped_profile_loads(profile):
+    assert Experiment.from_profile(profile).cells
+
+
+def test_a_profile_yields_to_overrides():
+    experiment = Experiment.from_profile(PROFILES[0], num_epochs="3", seeds="[5]")
+    assert (experiment.num_epochs, experiment.seeds) == (3, (5,))
+
+
+def test_the_hash_covers_what_the_numbers_depend_on_and_nothing_else():
+    plain = Experiment()
+    for same in (
+        {"seeds": [7]}, {"beta_vals": [0.5]}, {"out": "x"}, {"tag": "t"}, {"device": "cpu"}, {"stack": False},
+        {"store_outputs": False}, {"save_weights": False}, {"lr_switch": [24, 39, 54]}, {"loss": "cross_entropy"},
+    ):  # fmt: skip
+        assert Experiment(**same).hash == plain.hash, same
+    others = [
+        {"dataset": "diabetes"}, {"train_size": 400}, {"label_noise": 0.1}, {"hidden": [32]}, {"num_learners": 3},
+        {"average": "released"}, {"optimiser": "Adam"}, {"learning_rate": 0.2}, {"momentum": 0}, {"weight_decay": 1},
+        {"rate_per_learner": True}, {"scheduler": "none"}, {"gamma": 0.5}, {"lr_switch": [1]}, {"batch_size": 32},
+        {"num_epochs": 61},
+    ]  # fmt: skip
+    hashes = [Experiment(**other).hash for other in others]
+    assert len({plain.hash, *hashes}) == len(others) + 1
+
+
+def test_the_hash_does_not_drift():
+    """A changed default, or a changed way to hash, orphans every results folder there is: not by accident."""
+    assert Experiment().hash == "19143041"
+    assert Experiment(train_size=400, label_noise=0.2).hash == "b37ce442"
+
+
+def test_the_default_name_tells_dataset_learner_and_hash():
+    experiment = Experiment(train_size=400)
+    assert experiment.name == f"digits-MLP-{experiment.hash}"
+    assert Experiment(tag="mine").name == "mine"
+
+
+def test_from_namespace_takes_what_is_a_key_and_leaves_the_rest():
+    assert Experiment.from_namespace({"num_epochs": 3, "figure": object()}) == Experiment(num_epochs=3)
