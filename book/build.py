@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,6 +78,9 @@ def keep_pictures(notebook, folder: Path) -> None:
 def stripped(notebook):
     """The notebook without what papermill, the kernel and progress bars leave behind and a reader does not need."""
     notebook.metadata.pop("papermill", None)
+    # As Jupyter Lab's jupytext would write it, so that saving an unchanged notebook changes nothing.
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["jupytext"]
+    notebook.metadata["jupytext"] = {name: value for name, value in settings.items() if name.endswith("filter")}
     notebook.metadata.get("language_info", {}).pop("version", None)
     for cell in notebook.cells:
         for name in ("papermill", "execution"):

@@ -43,10 +43,12 @@ def over_beta(tests: pd.DataFrame, column: str, *, paired: bool = False) -> pd.D
     rows = []
     for checkpoint, of in tests.groupby("checkpoint"):
         values = of.pivot(index="beta", columns="seed", values=column).dropna(axis="columns")
+        reference = reference_beta(of)
         if paired:
-            values = values - values.loc[reference_beta(of)]
+            values = values - values.loc[reference]
         means, half_widths = mean_interval(values.to_numpy())
-        half_widths = np.where((values == 0).all(axis=1) & paired, np.nan, half_widths)
+        if paired:
+            half_widths[values.index == reference] = np.nan  # no comparison
         rows.append(
             pd.DataFrame({"checkpoint": checkpoint, "beta": values.index, "mean": means, "half_width": half_widths})
         )
@@ -56,18 +58,18 @@ def over_beta(tests: pd.DataFrame, column: str, *, paired: bool = False) -> pd.D
 def table(tests: pd.DataFrame) -> pd.DataFrame:
     """The sweep in figures, a row for each checkpoint and β; accuracies in per cent, their changes in points.
 
-    "change" is the mean paired difference to the reference β, ± the half-width of its 95 % t interval over seeds, which
-    is missing with one seed. "loss" is the ensemble's.
+    Δ is the mean paired difference to the reference β, ± the half-width of its 95 % t interval over seeds, which is
+    missing with one seed. "loss" is the ensemble's.
     """
     import pandas as pd
 
     columns = {}
     if "accuracy" in tests:
-        columns["accuracy, %"] = _texts(over_beta(tests, "accuracy"), 100, ".1f", interval=False)
-        columns["change, points"] = _texts(over_beta(tests, "accuracy", paired=True), 100, "+.2f")
-        columns["individual, %"] = _texts(over_beta(tests, "individual_accuracy"), 100, ".1f", interval=False)
+        columns["accuracy %"] = _texts(over_beta(tests, "accuracy"), 100, ".1f", interval=False)
+        columns["Δ, points"] = _texts(over_beta(tests, "accuracy", paired=True), 100, "+.2f")
+        columns["individual %"] = _texts(over_beta(tests, "individual_accuracy"), 100, ".1f", interval=False)
     columns["loss"] = _texts(over_beta(tests, "ensemble"), 1, ".4f", interval=False)
-    columns["change"] = _texts(over_beta(tests, "ensemble", paired=True), 1, "+.4f")
+    columns["Δ loss"] = _texts(over_beta(tests, "ensemble", paired=True), 1, "+.4f")
     if "accuracy" not in tests:
         columns["individual"] = _texts(over_beta(tests, "individual"), 1, ".4f", interval=False)
     columns["diversity"] = _texts(over_beta(tests, "diversity"), 1, ".3f", interval=False)

@@ -1,10 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: notebooks///ipynb,notebooks///py:percent
-#     text_representation:
-#       extension: .py
-#       format_name: percent
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -90,16 +85,16 @@ tests = results.tests()
 #
 # ## The result
 
-# %% tags=["picture"] mystnb={"figure": {"caption": "The β sweep on test data, at the best checkpoint and at the last epoch. Top: ensemble accuracy and loss, as paired differences to β = 0. Bottom: the mean accuracy of the learners by themselves, and their diversity on a log axis. Bars are 95 % t intervals over seeds.", "name": "fig-beta-sweep"}, "image": {"alt": "Panels over β from 0 to 1, each with a line for the best checkpoint and a dashed line for the last epoch: differences in test accuracy and in test loss to β = 0, individual accuracy in per cent, and diversity on a logarithmic axis."}}
+# %% mystnb={"figure": {"caption": "The $\\beta$ sweep on test data, at the best checkpoint and at the last epoch. Top: ensemble accuracy and loss, as paired differences to $\\beta = 0$. Bottom: the mean accuracy of the learners by themselves, and their diversity on a log axis. Bars are 95 % t intervals over seeds.", "name": "fig-beta-sweep"}, "image": {"alt": "Panels over beta from 0 to 1, each with a line for the best checkpoint and a dashed line for the last epoch: differences in test accuracy and in test loss to beta 0, individual accuracy in per cent, and diversity on a logarithmic axis."}} tags=["picture"]
 figures.sweep(results)
 
 # %%
 summaries.table(tests)
 
 # %% [markdown]
-# The same in numbers: ensemble accuracy and its change against β = 0, individual accuracy, the ensemble's loss (negative
-# log-likelihood in nats; squared error for a regression profile) and its change, diversity. ± is the half-width of the
-# 95 % interval.
+# The same in numbers: ensemble accuracy, individual accuracy, the ensemble's loss (negative log-likelihood in nats; squared
+# error for a regression profile) and diversity. Δ is the paired difference to β = 0 in the column before, ± the half-width
+# of its 95 % interval.
 
 # %% tags=["remove-input"]
 joint = max(experiment.beta_vals)
@@ -151,7 +146,7 @@ figures.training_curves(results, seed=experiment.seeds[0])
 # The objective at β = 1 is the ensemble's training loss itself, so a lower training loss is what joint training is
 # good at. Does it carry over?
 
-# %% mystnb={"figure": {"caption": "The ensemble's loss on training data against its loss on test data, both as differences to β = 0 of the same seed. Small dots are runs, ringed dots are means. Left of the vertical line the training data are fitted better than by independent training; above the horizontal line the test data are predicted worse.", "name": "fig-beta-sweep-gap"}, "image": {"alt": "Two scatter plots, best checkpoint and last epoch, of the difference in test loss over the difference in training loss, one colour for each β."}}
+# %% mystnb={"figure": {"caption": "The ensemble's loss on training data against its loss on test data, both as differences to $\\beta = 0$ of the same seed. Small dots are runs, ringed dots are means. Left of the vertical line the training data are fitted better than by independent training; above the horizontal line the test data are predicted worse.", "name": "fig-beta-sweep-gap"}, "image": {"alt": "Two scatter plots, best checkpoint and last epoch, of the difference in test loss over the difference in training loss, one colour for each beta."}}
 figures.train_against_test(results)
 
 # %% [markdown]
@@ -168,8 +163,7 @@ figures.train_against_test(results)
 clean = None
 if experiment.label_noise:
     tag = f"{experiment.tag}-clean" if experiment.tag else None
-    clean_experiment = dataclasses.replace(experiment, label_noise=0.0, tag=tag)
-    clean = jointens.run(clean_experiment)
+    clean = jointens.run(dataclasses.replace(experiment, label_noise=0.0, tag=tag))
 else:
     print("This profile has no label noise: its results are above.")
 
@@ -187,7 +181,9 @@ summaries.table((clean or results).tests())
 # twenty would leave out zero by chance.
 
 # %%
-runs = {"noisy labels": results, "clean labels": clean} if clean else {"this run": results}
+runs = {"this run": results}
+if clean:
+    runs = {"noisy labels": results, "clean labels": clean}
 summaries.verdicts({name: run.tests() for name, run in runs.items()}, joint)
 
 # %% [markdown]

@@ -51,7 +51,10 @@ def test_stacked_is_looped(make, runs):
 
 def test_dropout_differs_between_stacked_learners_and_rests_in_evaluation():
     def make():
-        return nn.Sequential(nn.Dropout(0.5), nn.Flatten())
+        ones = nn.Linear(20, 20)
+        nn.init.zeros_(ones.weight)
+        nn.init.ones_(ones.bias)
+        return nn.Sequential(ones, nn.Dropout(0.5))
 
     ensemble = Ensemble([make() for _ in range(4)], runs=2, stack=True)
     inputs = torch.ones(2, 3, 20)

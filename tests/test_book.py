@@ -1,0 +1,139 @@
+"""What a reader of the repository meets: pairs in sync, clean outputs, the README's commands, a book that builds."""
+
+import base64
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+BIN = Path(sys.executable).parent
+named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def shell(command, **keys):
+    """Runs a command as a reader would, with the environment active; its output is told if it fails."""
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **keys.pop("env", {})}
+    done = subprocess.run(
+        command, shell=isinstance(command, str), cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done
+
+
+def test_every_notebook_has_its_pair():
+    assert NOTEBOOKS
+    assert [path.stem for path in NOTEBOOKS] == [path.stem for path in sorted((ROOT / "notebooks").glob("*.py"))]
+
+
+@named
+def test_the_pair_is_in_sync(path):
+    source = path.with_suffix(".py")
+    text = shell([str(BIN / "jupytext"), "--to", "py:percent", "--output", "-", str(path)]).stdout
+    assert text == source.read_text(), f"{path.name} is not what {source.name} says: run `make notebooks`"
+
+
+@named
+def test_the_outputs_are_executed_and_hold_nothing_volatile(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "run `make notebooks`"
+    assert "papermill" not in notebook.metadata and "version" not in notebook.metadata.language_info
+    for cell in code:
+        assert not {"papermill", "execution"} & set(cell.metadata)
+        for output in cell.outputs:
+            assert output.output_type != "error" and output.get("name") != "stderr"
+    assert str(ROOT) not in path.read_text()
+
+
+@named
+def test_figures_have_caption_name_and_alt_text(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+            told = cell.metadata["mystnb"]
+            assert told["figure"]["caption"] and told["figure"]["name"].startswith("fig-") and told["image"]["alt"]
+
+
+def test_the_quick_profile_is_the_parameters_of_the_chapter():
+    cells = jupytext.read(ROOT / "notebooks" / "beta_sweep.py").cells
+    (parameters,) = (cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
+    values = {}
+    exec(parameters, values)  # assignments of plain values
+    del values["__builtins__"]
+    assert values == yaml.safe_load((ROOT / "notebooks" / "profiles" / "digits.yml").read_text())
+
+
+def test_the_picture_is_the_chapters_figure():
+    notebook = nbformat.read(ROOT / "notebooks" / "beta_sweep.ipynb", as_version=4)
+    (cell,) = (cell for cell in notebook.cells if "picture" in cell.metadata.get("tags", []))
+    (stored,) = (output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {}))
+    picture = ROOT / "book" / "images" / f"{cell.metadata.mystnb.figure.name}.png"
+    assert picture.read_bytes() == base64.b64decode(stored), "run `make notebooks`"
+
+
+def readme_commands():
+    """The lines of the README's bash blocks, without comments."""
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    return [line.split(" # ")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("command", readme_commands())
+def test_the_readmes_commands_run(command, tmp_path):
+    program, *arguments = shlex.split(command)
+    if program == "make":  # whole builds: that the target is there and can be planned
+        shell(["make", "--dry-run", *arguments])
+    elif program == ".":
+        assert arguments == [".venv/bin/activate"]
+    elif arguments[0] == "lab":
+        shell([program, "lab", "--version"])
+        assert (ROOT / arguments[1]).exists()
+    else:
+        assert program in ("papermill", "python")
+        shell(command.replace("runs/", f"{tmp_path}/"))
+
+
+def test_the_readmes_python_runs():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    values = {}
+    exec(code, values)
+    assert values["loss"].ndim == 0
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    """The book, built from the committed outputs with warnings as errors, as `make html` does it."""
+    out = tmp_path_factory.mktemp("book")
+    makefile = (ROOT / "Makefile").read_text()
+    flags = re.search(r"jupyter-book build (.*) --path-output", makefile)[1].split()
+    assert "-W" in flags
+    shell([str(BIN / "jupyter-book"), "build", *flags, "--path-output", str(out), "."])
+    return out / "_build" / "html"
+
+
+def test_the_book_builds_without_a_warning(html):
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    pages = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    assert all((html / f"{page}.html").exists() for page in pages)
+
+
+def test_the_books_pages_load_nothing_from_elsewhere(html):
+    for page in html.rglob("*.html"):
+        text = page.read_text()
+        loaded = re.findall(r"<(?:script|img|iframe)[^>]*\ssrc=\"([^\"]+)\"", text)
+        loaded += [
+            link
+            for tag in re.findall(r"<link[^>]*>", text)
+            for link in re.findall(r"stylesheet.*href=\"([^\"]+)\"", tag)
+        ]
+        assert loaded or page.name == "index.html", page  # which only leads to the intro
+        assert not [link for link in loaded if re.match(r"(https?:)?//", link)], page
+        assert "THEBE_JS_URL" not in text

@@ -1,0 +1,115 @@
+"""Intervals and paired differences on frames whose answers are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from jointens import figures, summaries
+from jointens.sweep import run
+
+# Accuracy of seed s at β: s/10 − β · (1 + s/100). Seeds differ a lot, paired differences hardly.
+SEEDS, BETAS = range(5), (0.0, 0.5, 1.0)
+
+
+def frame(seeds=SEEDS, betas=BETAS):
+    rows = [
+        {"beta": b, "seed": s, "checkpoint": c, "accuracy": s / 10 - b * (1 + s / 100), "individual_accuracy": 0.5,
+         "ensemble": 1 + b, "individual": 2 + b, "diversity": 1.0, "train_ensemble": 1 - b}
+        for b in betas for s in seeds for c in ("best", "last")
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_mean_interval_is_scipys():
+    values = np.array([1.0, 2.0, 4.0, 4.5])
+    mean, half_width = summaries.mean_interval(values)
+    low, high = stats.t.interval(0.95, 3, loc=values.mean(), scale=stats.sem(values))
+    assert (mean - half_width, mean + half_width) == pytest.approx((low, high))
+    assert np.isnan(summaries.mean_interval(np.array([3.0]))[1])
+
+
+def test_paired_intervals_leave_out_what_differs_between_seeds():
+    plain, paired = (
+        summaries.over_beta(frame(), "accuracy", paired=p).set_index(["checkpoint", "beta"]) for p in (False, True)
+    )
+    assert plain.loc[("best", 1.0), "mean"] == pytest.approx(0.2 - 1.02)
+    assert paired.loc[("best", 1.0), "mean"] == pytest.approx(-1.02)
+    assert paired.loc[("best", 0.0), "mean"] == 0
+    differences = [-(1 + s / 100) for s in SEEDS]
+    assert paired.loc[("best", 1.0), "half_width"] == pytest.approx(summaries.mean_interval(differences)[1])
+    assert paired.loc[("best", 1.0), "half_width"] < 0.2 * plain.loc[("best", 1.0), "half_width"]
+
+
+def test_seeds_that_lack_a_beta_are_left_out():
+    tests = frame().drop(index=frame().query("seed == 4 and beta == 1.0").index)
+    paired = summaries.over_beta(tests, "accuracy", paired=True).set_index(["checkpoint", "beta"])
+    assert paired.loc[("last", 1.0), "mean"] == pytest.approx(-1.015)
+
+
+def test_the_reference_is_the_beta_nearest_to_zero():
+    assert summaries.reference_beta(frame()) == 0
+    assert summaries.reference_beta(frame(betas=(0.5, 1.0))) == 0.5
+
+
+def test_table():
+    table = summaries.table(frame())
+    assert list(table.columns) == ["accuracy %", "Δ, points", "individual %", "loss", "Δ loss", "diversity"]
+    assert (
+        table.loc[("last", 1.0), "Δ, points"]
+        == f"−102.00 ± {100 * summaries.mean_interval([s / 100 for s in SEEDS])[1]:.2f}"
+    )
+    assert table.loc[("last", 0.0), "Δ, points"] == "–"
+    assert summaries.table(frame(seeds=[3])).loc[("last", 1.0), "Δ, points"] == "−103.00"
+
+
+def test_compare_and_verdicts():
+    compared = summaries.compare(frame(), 1.0)
+    assert compared.loc[("accuracy", "last"), "verdict"] == "lower"
+    assert compared.loc[("ensemble", "best"), "verdict"] == "higher"
+    assert compared.loc[("diversity", "best"), "verdict"] == "no difference seen"
+    assert compared.loc[("train_ensemble", "last"), ["reference", "beta", "difference"]].tolist() == [1, 0, -1]
+    assert set(summaries.compare(frame(seeds=[0]), 1.0)["verdict"]) == {"one seed, no interval"}
+    side_by_side = summaries.verdicts({"a": frame(), "b": frame()}, 1.0)
+    assert side_by_side.loc[("ensemble accuracy", "last")].tolist() == ["lower", "lower"]
+    assert [summaries.verdict(*x) for x in ((0.1, 0.2), (-0.3, 0.2), (0.3, 0.2))] == [
+        "no difference seen",
+        "lower",
+        "higher",
+    ]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"seeds": [0]},
+        {"beta_vals": [0.5]},
+        {"average": "released"},
+        {"dataset": "diabetes", "train_size": None, "learning_rate": 0.01},
+    ],
+    ids=["sweep", "one seed", "one beta", "released", "regression"],
+)
+def test_every_figure_draws_every_kind_of_results(tiny, tmp_path, keys):
+    results = run(tiny(**keys), progress=False)
+    drawn = {
+        "sweep": figures.sweep(results),
+        "training_curves": figures.training_curves(results, seed=results.experiment.seeds[0]),
+        "train_against_test": figures.train_against_test(results),
+    }
+    for name, figure in drawn.items():
+        texts = [text.get_text() for text in figure.findobj(match=lambda artist: hasattr(artist, "get_text"))]
+        assert figures.stamp(results) in texts, name
+        figure.savefig(tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
+    panels = {axes.get_ylabel().split(",")[0].split("\n")[0] for axes in drawn["sweep"].axes}
+    regression = "dataset" in keys
+    assert ("test accuracy" in panels) != regression and ("individual squared error" in panels) == regression
+
+
+def test_the_stamp_tells_where_numbers_come_from(tiny):
+    results = run(tiny(seeds=[0, 1, 4], label_noise=0.2), progress=False)
+    assert figures.stamp(results) == (
+        "quick results · digits, 64 training examples, 20% label noise · MLP, M = 2, scores · "
+        f"seeds 0–1, 4 · cpu · experiment {results.experiment.hash}"
+    )

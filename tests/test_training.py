@@ -1,0 +1,136 @@
+"""The loop: paired runs, stacked runs, schedules, the best checkpoint, the fair learning rate."""
+
+import pytest
+import torch
+
+from jointens.errors import InputError
+from jointens.experiment import Cell
+from jointens.training import Trainer, choose_device, learning_rate
+
+
+def train(experiment, cells=None):
+    return Trainer(experiment, cells or experiment.cells).run()
+
+
+def weights_close(one, other, tolerance):
+    for name in one.weights:
+        torch.testing.assert_close(one.weights[name], other.weights[name], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("average", ["scores", "probabilities", "released"])
+def test_stacked_training_is_looped_training(tiny, average):
+    stacked, looped = (train(tiny(average=average, beta_vals=[0, 0.5, 1], stack=stack)) for stack in (True, False))
+    for one, other in zip(stacked, looped, strict=True):
+        assert one.cell == other.cell
+        weights_close(one, other, 1e-5)
+        for split in ("train", "val"):
+            for metric in ("individual", "ensemble", "diversity", "accuracy"):
+                ours, theirs = one.history[split][metric], other.history[split][metric]
+                assert ours == pytest.approx(theirs, abs=1e-5), (split, metric)
+
+
+def test_runs_in_a_stack_do_not_touch_each_other(tiny):
+    experiment = tiny(seeds=[0, 1], beta_vals=[0, 0.5, 2])
+    together = {cell.cell: cell for cell in train(experiment)}
+    for cell in experiment.cells:
+        (alone,) = train(experiment, [cell])
+        weights_close(alone, together[cell], 1e-5)
+
+
+def test_two_betas_of_a_seed_start_from_the_same_weights_and_see_the_same_data(tiny):
+    """With the smallest rate there is, nothing moves: all β of a seed then have the same losses at every epoch."""
+    cells = train(tiny(learning_rate=1e-30, beta_vals=[0, 0.5, 1]))
+    by_seed = {seed: [cell for cell in cells if cell.cell.seed == seed] for seed in (0, 1)}
+    for first, *others in by_seed.values():
+        for other in others:
+            weights_close(first, other, 0)
+            assert other.history["val"]["ensemble"] == pytest.approx(first.history["val"]["ensemble"])
+    assert by_seed[0][0].history["val"]["ensemble"] != by_seed[1][0].history["val"]["ensemble"]
+
+
+def test_two_betas_of_a_seed_see_the_examples_in_the_same_order(tiny):
+    """β = 1e-9 is β = 0 to rounding, so that only another order could lead the two apart."""
+    zero, almost, other = train(tiny(num_epochs=3), [Cell(0.0, 0), Cell(1e-9, 0), Cell(0.0, 1)])
+    weights_close(zero, almost, 1e-5)
+    with pytest.raises(AssertionError):
+        weights_close(zero, other, 1e-5)
+
+
+def test_at_beta_zero_learners_do_not_depend_on_m(tiny):
+    """Independent training: with the rate of a solo run, the first two of four learners are the two of a pair."""
+    (pair,) = train(tiny(num_learners=2, rate_per_learner=True), [Cell(0.0, 0)])
+    (four,) = train(tiny(num_learners=4, rate_per_learner=True), [Cell(0.0, 0)])
+    last = [cell.outputs["test_outputs_last"] for cell in (pair, four)]
+    torch.testing.assert_close(last[0], last[1][:2], rtol=0, atol=1e-4)
+
+
+def test_rate_per_learner_is_m_times_the_rate_and_a_share_of_the_decay(tiny):
+    """For SGD, M × the loss with (rate, decay) takes the steps of the plain loss with (M · rate, decay / M)."""
+    (fair,) = train(tiny(learning_rate=0.02, weight_decay=0.01, rate_per_learner=True), [Cell(0.5, 0)])
+    (plain,) = train(tiny(learning_rate=0.04, weight_decay=0.005), [Cell(0.5, 0)])
+    weights_close(fair, plain, 1e-5)
+
+
+def test_training_lowers_the_objective_and_the_last_outputs_match_the_history(tiny):
+    experiment = tiny(num_epochs=15, beta_vals=[0.5])
+    for cell in train(experiment):
+        objective = cell.history["objective"]
+        assert objective[-1] < 0.9 * objective[0]
+        assert len(objective) == len(cell.history["val"]["ensemble"]) == 15
+        outputs, targets = cell.outputs["val_outputs_last"], cell.outputs["val_targets"]
+        accuracy = (outputs.mean(0).argmax(-1) == targets).float().mean().item()
+        assert cell.history["val"]["accuracy"][-1] == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_the_best_checkpoint_has_the_lowest_validation_ensemble_loss(tiny):
+    for cell in train(tiny(num_epochs=25, train_size=30, label_noise=0.5, learning_rate=0.5, scheduler="none")):
+        losses = cell.history["val"]["ensemble"]
+        assert cell.best_epoch == 1 + losses.index(min(losses))
+        outputs, targets = cell.outputs["val_outputs_best"], cell.outputs["val_targets"]
+        assert torch.nn.functional.cross_entropy(outputs.mean(0), targets).item() == pytest.approx(
+            min(losses), abs=1e-5
+        )
+
+
+def test_a_diverging_run_keeps_its_initial_weights_as_the_best(tiny):
+    (cell,) = train(tiny(learning_rate=1e30), [Cell(1.0, 0)])
+    assert cell.best_epoch == 0
+    assert all(value.isfinite().all() for value in cell.weights.values())
+    assert cell.test["best"]["ensemble"] < 10
+
+
+def test_the_smaller_last_batch_is_kept(tiny):
+    """64 examples in batches of 60: an epoch is two steps, and the second of them moves the weights, too."""
+    steps = []
+    trainer = Trainer(tiny(batch_size=60, num_epochs=1), [Cell(0.0, 0)])
+    step = trainer.optimiser.step
+    trainer.optimiser.step = lambda: (steps.append(1), step())
+    trainer.run()
+    assert len(steps) == 2
+
+
+def test_the_rate_falls_after_the_switches(tiny):
+    experiment = tiny(num_epochs=10, learning_rate=1.0, gamma=0.5, lr_switch=[2, 5])
+    assert [learning_rate(experiment, epoch) for epoch in (1, 2, 3, 5, 6, 10)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
+    assert learning_rate(tiny(scheduler="none", learning_rate=1.0), 10) == 1
+    assert train(experiment, [Cell(0.0, 0)])[0].history["learning_rate"][2] == 0.5
+
+
+@pytest.mark.parametrize("optimiser", ["SGD", "Adam"])
+def test_regression(tiny, optimiser):
+    rates = {"SGD": 0.05, "Adam": 0.01}
+    experiment = tiny(
+        dataset="diabetes", train_size=None, optimiser=optimiser, learning_rate=rates[optimiser], num_epochs=10
+    )
+    for cell in train(experiment):
+        assert cell.history["train"]["ensemble"][-1] < cell.history["train"]["ensemble"][0]
+        assert "accuracy" not in cell.test["best"]
+        assert cell.outputs["test_outputs_best"].shape == (2, 89, 1)
+
+
+def test_devices():
+    assert choose_device("cpu").type == "cpu"
+    with pytest.raises(InputError, match="device is 'tpu'; allowed are auto, cpu, cuda and cuda:N"):
+        choose_device("tpu")
+    with pytest.raises(InputError, match="CUDA devices, use device=cpu"):
+        choose_device(f"cuda:{torch.cuda.device_count()}")
