@@ -125,17 +125,29 @@ class Experiment:
     @classmethod
     def from_dict(cls, keys: Mapping[str, Any], *, where: str = "") -> Experiment:
         """An experiment from keys and values; `where` they come from stands in the message about an unknown one."""
-        for name in keys:
-            if name not in cls.names():
-                near = difflib.get_close_matches(str(name), cls.names(), n=1, cutoff=0)[0]
-                raise InputError(
-                    f"{where + ': ' if where else ''}unknown key {name!r}; the nearest known one is {near!r}"
-                )
+        cls._check_names(keys, where)
         return cls(**keys)
 
     @classmethod
+    def _check_names(cls, keys: Mapping[str, Any], where: str) -> None:
+        for name in keys:
+            if name not in cls.names():
+                near = difflib.get_close_matches(str(name), cls.names(), n=1, cutoff=0)[0]
+                place = f"{where}: " if where else ""
+                raise InputError(f"{place}unknown key {name!r}; the nearest known one is {near!r}")
+
+    @classmethod
     def from_namespace(cls, namespace: Mapping[str, Any]) -> Experiment:
-        """An experiment from those of a notebook's variables that are keys: `Experiment.from_namespace(globals())`."""
+        """An experiment from those of a notebook's variables that are keys: `Experiment.from_namespace(globals())`.
+
+        papermill hands misspelt parameters over as it finds them; so a plain variable whose name is nearly a key's is
+        refused, others are left alone.
+        """
+        plain = (int, float, str, list, tuple, dict, type(None))
+        for name, value in namespace.items():
+            near = difflib.get_close_matches(name, cls.names(), n=1, cutoff=0.75)
+            if isinstance(value, plain) and near and name not in cls.names() and not name.startswith("_"):
+                raise InputError(f"unknown key {name!r}; the nearest known one is {near[0]!r}")
         return cls(**{name: namespace[name] for name in cls.names() if name in namespace})
 
     @classmethod
@@ -150,7 +162,7 @@ class Experiment:
             raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
         if not isinstance(profile, dict):
             raise InputError(f"{path} holds a {type(profile).__name__}; allowed are lines `key: value`")
-        cls.from_dict(profile, where=str(path))
+        cls._check_names(profile, str(path))
         return cls.from_dict({**profile, **overrides})
 
     # ---- who an experiment is
@@ -161,26 +173,22 @@ class Experiment:
         return [Cell(beta, seed) for seed in self.seeds for beta in self.beta_vals]
 
     def identity(self) -> dict[str, Any]:
-        """What a cell's numbers depend on. Keys at their default are left out: one added later renames no old run."""
-        told = ("dataset", "num_epochs")  # always, since other defaults follow from them
-        plain = Experiment(**{name: getattr(self, name) for name in told})
+        """What a cell's numbers depend on: the version of the numbers, and every key they follow from."""
         names = [field.name for field in dataclasses.fields(self) if field.metadata["numbers"]]
-        kept = {n: getattr(self, n) for n in names if n in told or getattr(self, n) != getattr(plain, n)}
-        return {"numbers": NUMBERS, **_listed(kept)}
+        return {"numbers": NUMBERS, **_listed({name: getattr(self, name) for name in names})}
 
     @property
     def hash(self) -> str:
-        """Eight hexadecimal digits of the identity."""
-        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:8]
+        """Eight hexadecimal digits of the identity, less what is at its default: a key added later renames no run."""
+        follow = ("numbers", "dataset", "num_epochs")  # what other defaults follow from is always in
+        plain = Experiment(dataset=self.dataset, num_epochs=self.num_epochs).identity()
+        told = {key: value for key, value in self.identity().items() if key in follow or value != plain[key]}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
     def name(self) -> str:
         """The name of the results folder: the tag, or `<dataset>-<base_learner>-<hash>`."""
         return self.tag or f"{self.dataset}-{self.base_learner}-{self.hash}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Every key with its value, in plain types."""
-        return _listed({name: getattr(self, name) for name in self.names()})
 
 
 def _listed(values: Mapping[str, Any]) -> dict[str, Any]:

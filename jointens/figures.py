@@ -60,7 +60,7 @@ def sweep(results: Results) -> Figure:
             axes.set(xlabel="β", ylabel=label)
             if paired:
                 axes.axhline(0, color="black", linewidth=0.8, zorder=1)
-            if column == "diversity" and (tests["diversity"] > 0).all():
+            if column == "diversity" and (tests["diversity"].dropna() > 0).all():
                 axes.set_yscale("log")
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=2)

@@ -53,10 +53,11 @@ class Results:
         self.folder /= experiment.name
         file = self.folder / "experiment.yml"
         if file.exists():
-            theirs, ours = _read_identity(file), experiment.identity()
-            differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+            ours = experiment.identity()
+            theirs = Experiment().identity() | _read_identity(file)  # a key added since was at its default then
+            differing = [key for key in theirs if ours.get(key) != theirs[key]]
             if differing:
-                told = ", ".join(f"{key} {_said(theirs, key)} there, {_said(ours, key)} here" for key in differing)
+                told = ", ".join(f"{key} {theirs[key]} there, {ours.get(key)} here" for key in differing)
                 raise InputError(f"{self.folder} holds another experiment: {told}; choose another tag")
         elif self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder} is a file; results need a folder, choose another tag")
@@ -213,10 +214,6 @@ def _read_identity(file: Path) -> dict[str, Any]:
         raise InputError(f"{file} cannot be read; choose another tag, or remove the folder")
     identity.pop("hash", None)
     return identity
-
-
-def _said(identity: dict[str, Any], key: str) -> str:
-    return str(identity[key]) if key in identity else "default"
 
 
 def _write(path: Path, fill: Callable[[Any], Any]) -> None:

@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# Columns of the frames, as a reader is told of them.
+METRICS = {
+    "accuracy": "ensemble accuracy",
+    "individual_accuracy": "individual accuracy",
+    "ensemble": "ensemble loss",
+    "train_ensemble": "ensemble loss, training data",
+    "individual": "individual loss",
+    "diversity": "diversity",
+}
+
+
 def mean_interval(values: np.ndarray, axis: int = -1) -> tuple[np.ndarray, np.ndarray]:
     """Mean and half-width of its 95 % t interval along an axis; the half-width of a single value is NaN."""
     from scipy.stats import t
@@ -36,13 +47,16 @@ def over_beta(tests: pd.DataFrame, column: str, *, paired: bool = False) -> pd.D
     tests: rows of beta, seed, checkpoint and metrics, as `Results.tests` gives them.
     paired: of the differences to the reference β within seeds, instead of the values.
     → columns checkpoint, beta, mean, half_width (NaN with one seed, and at the reference itself when paired).
-    Seeds that lack a β are left out, so that every mean is over the same seeds.
+    Seeds that lack a β are left out, so that every mean is over the same seeds. Where a run's metric is not finite, so
+    is the mean.
     """
     import pandas as pd
 
     rows = []
     for checkpoint, of in tests.groupby("checkpoint"):
-        values = of.pivot(index="beta", columns="seed", values=column).dropna(axis="columns")
+        betas_of = of.groupby("seed")["beta"].nunique()
+        complete = betas_of.index[betas_of == of["beta"].nunique()]
+        values = of.pivot(index="beta", columns="seed", values=column)[complete]
         reference = reference_beta(of)
         if paired:
             values = values - values.loc[reference]
@@ -80,6 +94,8 @@ def _texts(summary: pd.DataFrame, scale: float, style: str, *, interval: bool = 
     def text(row) -> str:
         if interval and row["mean"] == 0 and np.isnan(row["half_width"]):
             return "–"  # the reference itself
+        if not np.isfinite(row["mean"]):
+            return "not finite"
         told = format(row["mean"] * scale, style)
         if interval and np.isfinite(row["half_width"]):
             told += " ± " + format(row["half_width"] * scale, style.lstrip("+"))
@@ -111,16 +127,6 @@ def compare(tests: pd.DataFrame, beta: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).set_index(["metric", "checkpoint"])
 
 
-METRICS = {
-    "accuracy": "ensemble accuracy",
-    "individual_accuracy": "individual accuracy",
-    "ensemble": "ensemble loss",
-    "train_ensemble": "ensemble loss, training data",
-    "individual": "individual loss",
-    "diversity": "diversity",
-}
-
-
 def verdicts(runs: dict[str, pd.DataFrame], beta: float) -> pd.DataFrame:
     """The verdicts of `compare` for several sweeps side by side, a column for each; runs: their name → their tests."""
     import pandas as pd
@@ -131,6 +137,8 @@ def verdicts(runs: dict[str, pd.DataFrame], beta: float) -> pd.DataFrame:
 
 def verdict(difference: float, half_width: float) -> str:
     """What a difference and the half-width of its 95 % interval allow to say."""
+    if not np.isfinite(difference):
+        return "not finite"
     if np.isnan(half_width):
         return "one seed, no interval"
     if abs(difference) <= half_width:

@@ -97,7 +97,7 @@ summaries.table(tests)
 # of its 95 % interval.
 
 # %% tags=["remove-input"]
-joint = max(experiment.beta_vals)
+joint = min(experiment.beta_vals, key=lambda beta: abs(beta - 1))
 against = summaries.compare(tests, joint)
 
 
@@ -162,8 +162,9 @@ figures.train_against_test(results)
 # %%
 clean = None
 if experiment.label_noise:
-    tag = f"{experiment.tag}-clean" if experiment.tag else None
-    clean = jointens.run(dataclasses.replace(experiment, label_noise=0.0, tag=tag))
+    folder = f"{experiment.tag}-clean" if experiment.tag else None
+    setting = dataclasses.replace(experiment, label_noise=0.0, tag=folder)
+    clean = jointens.run(setting)
 else:
     print("This profile has no label noise: its results are above.")
 

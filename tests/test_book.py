@@ -1,5 +1,6 @@
 """What a reader of the repository meets: pairs in sync, clean outputs, the README's commands, a book that builds."""
 
+import ast
 import base64
 import os
 import re
@@ -12,6 +13,8 @@ import jupytext
 import nbformat
 import pytest
 import yaml
+
+from jointens import Experiment
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -70,6 +73,19 @@ def test_the_quick_profile_is_the_parameters_of_the_chapter():
     exec(parameters, values)  # assignments of plain values
     del values["__builtins__"]
     assert values == yaml.safe_load((ROOT / "notebooks" / "profiles" / "digits.yml").read_text())
+
+
+@named
+def test_no_cell_behind_the_parameters_sets_a_key(path):
+    """Running the cells again, in any order, must not change the experiment."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
+            code = "\n".join(line for line in cell.source.splitlines() if not line.startswith("%"))
+            stored = {
+                n.id for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+            }
+            assert not stored & set(Experiment.names())
+            Experiment.from_namespace(dict.fromkeys(stored, 0))  # nor may a name look like a misspelt one
 
 
 def test_the_picture_is_the_chapters_figure():

@@ -119,4 +119,13 @@ def test_the_default_name_tells_dataset_learner_and_hash():
 
 
 def test_from_namespace_takes_what_is_a_key_and_leaves_the_rest():
-    assert Experiment.from_namespace({"num_epochs": 3, "figure": object()}) == Experiment(num_epochs=3)
+    others = {"figure": object(), "seed_colour": "red", "joint": 1.0, "checkpoint": "best", "_dataset": "mnist"}
+    assert Experiment.from_namespace({"num_epochs": 3, **others}) == Experiment(num_epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("num_learner", "num_learners"), ("epochs", "num_epochs"), ("betavals", "beta_vals")]
+)
+def test_from_namespace_refuses_misspelt_parameters(name, near):
+    with pytest.raises(InputError, match=f"unknown key '{name}'; the nearest known one is '{near}'"):
+        Experiment.from_namespace({name: 3})

@@ -82,7 +82,8 @@ def test_another_experiments_folder(command, capsys, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     capsys.readouterr()
     assert command("tag=mine", "num_epochs=3") == 2
-    assert "mine holds another experiment: num_epochs 2 there, 3 here; choose another tag\n" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "mine holds another experiment: " in told and "num_epochs 2 there, 3 here; choose another tag\n" in told
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -98,18 +99,14 @@ def test_beta_above_one_is_one_line_of_warning(command, capsys):
 )
 def test_stopped_it_says_so_and_goes_on(profile, tmp_path, sent, status, word):
     """A real process, stopped between two cells; the same command then trains the rest."""
-    command = [
-        sys.executable,
-        "-m",
-        "jointens",
-        "run",
-        str(profile),
-        f"out={tmp_path / 'runs'}",
-        "stack=false",
-        "tag=t",
-    ]
+    keys = [f"out={tmp_path / 'runs'}", "stack=false", "tag=t", "seeds=[0,1,2,3,4]", "num_epochs=40"]
+    command = [sys.executable, "-m", "jointens", "run", str(profile), *keys]
     cells = tmp_path / "runs" / "t" / "cells"
-    long = subprocess.Popen([*command, "seeds=[0,1,2,3,4]", "num_epochs=40"], stderr=subprocess.PIPE, text=True)
+
+    def heed_interrupts():  # a shell's background jobs, and what they start, are born deaf to SIGINT
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    long = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     while not list(cells.glob("*.json")):
         assert long.poll() is None
         time.sleep(0.02)
@@ -119,7 +116,7 @@ def test_stopped_it_says_so_and_goes_on(profile, tmp_path, sent, status, word):
     assert told.splitlines()[-1] == f"jointens: {word}; finished cells are kept, the same command goes on"
     finished = {path: path.stat().st_mtime_ns for path in cells.glob("*.json")}
     assert 0 < len(finished) < 10
-    again = subprocess.run([*command, "seeds=[0,1,2,3,4]", "num_epochs=40"], capture_output=True, text=True)
+    again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert len(list(cells.glob("*.json"))) == 10
     assert all(path.stat().st_mtime_ns == time for path, time in finished.items())

@@ -72,6 +72,10 @@ def test_compare_and_verdicts():
     assert set(summaries.compare(frame(seeds=[0]), 1.0)["verdict"]) == {"one seed, no interval"}
     side_by_side = summaries.verdicts({"a": frame(), "b": frame()}, 1.0)
     assert side_by_side.loc[("ensemble accuracy", "last")].tolist() == ["lower", "lower"]
+    diverged = frame().assign(ensemble=lambda f: f["ensemble"].where(f["beta"] < 1))
+    assert summaries.compare(diverged, 1.0).loc[("ensemble", "last"), "verdict"] == "not finite"
+    assert summaries.compare(diverged, 0.5).loc[("ensemble", "last"), "verdict"] == "higher"
+    assert summaries.table(diverged).loc[("last", 1.0), "loss"] == "not finite"
     assert [summaries.verdict(*x) for x in ((0.1, 0.2), (-0.3, 0.2), (0.3, 0.2))] == [
         "no difference seen",
         "lower",
@@ -86,9 +90,10 @@ def test_compare_and_verdicts():
         {"seeds": [0]},
         {"beta_vals": [0.5]},
         {"average": "released"},
+        {"beta_vals": [0, 1], "learning_rate": 1e30},
         {"dataset": "diabetes", "train_size": None, "learning_rate": 0.01},
     ],
-    ids=["sweep", "one seed", "one beta", "released", "regression"],
+    ids=["sweep", "one seed", "one beta", "released", "diverged", "regression"],
 )
 def test_every_figure_draws_every_kind_of_results(tiny, tmp_path, keys):
     results = run(tiny(**keys), progress=False)

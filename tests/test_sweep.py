@@ -176,7 +176,7 @@ def test_load_names_what_is_missing(tiny, tmp_path):
 def test_the_folder_of_another_experiment_is_refused_and_left_alone(tiny):
     results = run(tiny(tag="mine"))
     before = contents(results.folder)
-    with pytest.raises(InputError, match=r"another experiment: batch_size default there, 32 here; choose another tag"):
+    with pytest.raises(InputError, match=r"another experiment: batch_size 64 there, 32 here; choose another tag"):
         run(tiny(tag="mine", batch_size=32))
     assert contents(results.folder) == before
 
