@@ -7,10 +7,12 @@ Exit status: 0 done, 2 wrong input (one line), 130 interrupted, 143 terminated; 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
 
 from .errors import InputError
 from .experiment import Experiment
@@ -22,23 +24,49 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message} (see python -m jointens --help)")
 
 
-class _Terminated(BaseException):
-    """SIGTERM came; like KeyboardInterrupt no Exception, so that nothing swallows it on its way out."""
+class _Stopped(BaseException):
+    """A signal came; like KeyboardInterrupt no Exception, so that nothing takes it for an error to handle."""
+
+
+STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    warnings.showwarning = lambda message, *_: print(f"jointens: warning: {message}", file=sys.stderr)
-    signal.signal(signal.SIGTERM, _terminate)
+    """Run a command and give its exit status."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"jointens: warning: {message}", file=sys.stderr)
+        try:
+            with _stoppable():
+                given = _parser().parse_args(arguments)
+                return _run(given.profile, given.keys)
+        except InputError as error:
+            print(f"jointens: {error}", file=sys.stderr)
+            return 2
+        except _Stopped as stop:
+            (signum,) = stop.args
+            print(f"\njointens: {STOPS[signum]}; finished cells are kept, the same command goes on", file=sys.stderr)
+            return 128 + signum
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Signals raise `_Stopped`, again and again until it arrives: Python drops what is raised in a destructor."""
+    came = []
+
+    def stop(signum: int, frame: object) -> None:
+        came.append(signum)
+        signal.setitimer(signal.ITIMER_REAL, 2)  # its signal comes back here, if this exception is dropped
+        raise _Stopped(came[0])
+
+    # A signal that was ignored from the start stays so: the shell does that for jobs in the background.
+    heeded = [s for s in STOPS if signal.getsignal(s) is not signal.SIG_IGN]
+    before = {signum: signal.signal(signum, stop) for signum in (*heeded, signal.SIGALRM)}
     try:
-        given = _parser().parse_args(arguments)
-        return _run(given.profile, given.keys)
-    except InputError as error:
-        print(f"jointens: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return _stopped("interrupted", 130)
-    except _Terminated:
-        return _stopped("terminated", 143)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _parser() -> _Parser:
@@ -78,15 +106,6 @@ def _keys_help() -> str:
         f"  {field.name:16} {default:32} {field.metadata['meaning']}"
         for field, default in zip(fields, defaults, strict=True)
     )
-
-
-def _terminate(signum: int, frame: object) -> None:
-    raise _Terminated
-
-
-def _stopped(how: str, status: int) -> int:
-    print(f"\njointens: {how}; finished cells are kept, the same command goes on", file=sys.stderr)
-    return status
 
 
 if __name__ == "__main__":

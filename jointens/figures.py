@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; markers differ as well.
 CHECKPOINTS = {"best": ("best checkpoint", "#0072B2", "o", "-"), "last": ("last epoch", "#D55E00", "s", "--")}
+AVERAGE_NAMES = {
+    "scores": "score averaging",
+    "probabilities": "probability averaging",
+    "released": "averaging as released",
+}
 LEARNERS_COLOUR, ENSEMBLE_COLOUR = "#999999", "#0072B2"
 
 STYLE = {
@@ -98,30 +103,34 @@ def training_curves(results: Results, *, seed: int) -> Figure:
 def train_against_test(results: Results) -> Figure:
     """What β does to the ensemble's loss on training data, against what it does on test data.
 
-    A dot for each run, its difference to β = 0 of the same seed; a ringed dot for each β's mean. Upper left is
-    overfitting: lower than independent training on training data, higher on test data.
+    A dot for each run, its difference to β = 0 of the same seed; a ring for each β's mean, with its 95 % intervals.
+    Upper left is overfitting: lower than independent training on training data, higher on test data.
     """
-    rows = results.tests()
-    betas, reference = np.sort(rows["beta"].unique()), reference_beta(rows)
-    keys, losses = ["checkpoint", "seed"], ["train_ensemble", "ensemble"]
-    base = rows[rows["beta"] == reference].set_index(keys)[losses]
-    rows[losses] -= base.loc[rows.set_index(keys).index].to_numpy()
-
+    tests = results.tests()
+    betas, reference = np.sort(tests["beta"].unique()), reference_beta(tests)
+    columns = {"x": "train_ensemble", "y": "ensemble"}
+    means = {axis: over_beta(tests, column, paired=True) for axis, column in columns.items()}
+    base = tests[tests["beta"] == reference].set_index(["checkpoint", "seed"])
     colours = matplotlib.colormaps["viridis_r"](np.linspace(0.1, 1, len(betas)))
     loss = _loss_name(results)
-    with _styled(results, 1, 2, size=(7.6, 3.9), sharex=True, sharey=True) as (figure, grid):
+    with _styled(results, 1, 2, size=(7.6, 3.9), sharey=True) as (figure, grid):
         for axes, checkpoint in zip(grid.flat, CHECKPOINTS, strict=True):
             axes.axhline(0, color="black", linewidth=0.8, zorder=1)
             axes.axvline(0, color="black", linewidth=0.8, zorder=1)
             for beta, colour in zip(betas, colours, strict=True):
-                runs = rows[(rows["checkpoint"] == checkpoint) & (rows["beta"] == beta)]
-                axes.scatter(runs["train_ensemble"], runs["ensemble"], color=colour, s=12, alpha=0.6, linewidths=0)
-                mean = runs["train_ensemble"].mean(), runs["ensemble"].mean()
-                axes.scatter(*mean, color=colour, s=70, edgecolors="black", label=f"β = {beta:g}", zorder=3)
+                runs = tests[(tests["checkpoint"] == checkpoint) & (tests["beta"] == beta)].set_index("seed")
+                x, y = (runs[column] - base.loc[checkpoint, column] for column in columns.values())
+                axes.scatter(x, y, color=colour, s=12, alpha=0.5, linewidths=0)
+                at = {axis: of[(of["checkpoint"] == checkpoint) & (of["beta"] == beta)] for axis, of in means.items()}
+                axes.errorbar(
+                    at["x"]["mean"], at["y"]["mean"], at["y"]["half_width"], at["x"]["half_width"],
+                    label=f"β = {beta:g}", color=colour, linestyle="", marker="o", markersize=8, markeredgecolor="k",
+                )  # fmt: skip
             axes.set(title=CHECKPOINTS[checkpoint][0], xlabel=f"training {loss}\nminus that at β = {reference:g}")
             axes.locator_params(axis="x", nbins=5)
         grid.flat[0].set_ylabel(f"test {loss}\nminus that at β = {reference:g}")
         handles, labels = grid.flat[0].get_legend_handles_labels()
+        handles = [handle[0] for handle in handles]  # the markers without their bars
         figure.legend(handles, labels, loc="outside upper center", ncols=6, columnspacing=0.8, handletextpad=0)
     return figure
 
@@ -133,7 +142,7 @@ def stamp(results: Results) -> str:
     size = experiment.train_size or dataset.sizes[0]
     devices = sorted({cell["provenance"]["device"] for cell in results.cells()})
     noise = f", {experiment.label_noise:.0%} label noise" if experiment.label_noise else ""
-    average = f", {experiment.average}" if experiment.loss == "cross_entropy" else ""
+    average = f", {AVERAGE_NAMES[experiment.average]}" if experiment.loss == "cross_entropy" else ""
     return " · ".join([
         "quick results" if dataset.quick else "results",
         f"{experiment.dataset}, {size} training examples{noise}",

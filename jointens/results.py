@@ -31,6 +31,7 @@ CSV_COLUMNS = (
     "beta", "run", "train_loss", "val_loss", "val_div", "val_ind_loss", "val_ens_loss", "val_acc_ens", "val_acc_ind",
     "test_loss", "test_div", "test_ind_loss", "test_ens_loss", "test_acc_ens", "test_acc_ind",
 )  # fmt: skip
+LOSSES = ("individual", "ensemble", "diversity")
 
 
 def default_out() -> Path:
@@ -130,9 +131,9 @@ class Results:
     def tests(self) -> pd.DataFrame:
         """Test metrics, one row for each cell and checkpoint ("best", "last").
 
-        Columns: beta, seed, checkpoint, epoch, train_ensemble (the ensemble's loss on training data at that epoch),
-        individual, ensemble, diversity; for classification also accuracy and individual_accuracy (the mean over
-        learners), as fractions.
+        Columns: beta, seed, checkpoint, epoch; individual, ensemble, diversity; train_individual, train_ensemble,
+        train_diversity: the same on training data at that epoch, as in `history`; for classification also accuracy and
+        individual_accuracy (the mean over learners), as fractions.
         """
         import pandas as pd
 
@@ -140,9 +141,10 @@ class Results:
         for cell in self.cells():
             epochs = {"best": cell["best_epoch"], "last": len(cell["history"]["learning_rate"])}
             for checkpoint, epoch in epochs.items():
-                trained = _metrics(cell["history"]["train"])["ensemble"][epoch - 1] if epoch else math.nan
+                course = _metrics(cell["history"]["train"])
+                seen = {f"train_{loss}": course[loss][epoch - 1] if epoch else math.nan for loss in LOSSES}
                 row = {"beta": cell["beta"], "seed": cell["seed"], "checkpoint": checkpoint, "epoch": epoch}
-                rows.append(row | {"train_ensemble": trained} | _metrics(cell["test"][checkpoint]))
+                rows.append(row | _metrics(cell["test"][checkpoint]) | seen)
         return pd.DataFrame(rows)
 
     def history(self) -> pd.DataFrame:
@@ -239,7 +241,7 @@ def _finite(tree: Any) -> Any:
 
 def _metrics(stored: dict[str, Any]) -> dict[str, Any]:
     """A cell's stored metrics as the columns of a frame; null, a loss that was not finite, becomes NaN."""
-    metrics = {name: np.array(stored[name], dtype=float) for name in ("individual", "ensemble", "diversity")}
+    metrics = {name: np.array(stored[name], dtype=float) for name in LOSSES}
     if "accuracy" in stored:
         metrics["accuracy"] = np.array(stored["accuracy"], dtype=float)
         metrics["individual_accuracy"] = np.array(stored["learner_accuracy"], dtype=float).mean(-1)

@@ -6,6 +6,7 @@ difference leaves out what differs between seeds, and is much narrower than the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,38 +71,86 @@ def over_beta(tests: pd.DataFrame, column: str, *, paired: bool = False) -> pd.D
 
 
 def table(tests: pd.DataFrame) -> pd.DataFrame:
-    """The sweep in figures, a row for each checkpoint and β; accuracies in per cent, their changes in points.
+    """The sweep in numbers, a row for each checkpoint and β; accuracies in per cent, their differences in points.
 
     Δ is the mean paired difference to the reference β, ± the half-width of its 95 % t interval over seeds, which is
-    missing with one seed. "loss" is the ensemble's.
+    missing with one seed.
     """
     import pandas as pd
 
     columns = {}
     if "accuracy" in tests:
-        columns["accuracy %"] = _texts(over_beta(tests, "accuracy"), 100, ".1f", interval=False)
-        columns["Δ, points"] = _texts(over_beta(tests, "accuracy", paired=True), 100, "+.2f")
-        columns["individual %"] = _texts(over_beta(tests, "individual_accuracy"), 100, ".1f", interval=False)
-    columns["loss"] = _texts(over_beta(tests, "ensemble"), 1, ".4f", interval=False)
-    columns["Δ loss"] = _texts(over_beta(tests, "ensemble", paired=True), 1, "+.4f")
-    if "accuracy" not in tests:
-        columns["individual"] = _texts(over_beta(tests, "individual"), 1, ".4f", interval=False)
-    columns["diversity"] = _texts(over_beta(tests, "diversity"), 1, ".3f", interval=False)
+        columns["ensemble accuracy, %"] = _texts(over_beta(tests, "accuracy"), 100, ".1f", interval=False)
+        columns["Δ accuracy, points"] = _texts(over_beta(tests, "accuracy", paired=True), 100, "+.2f")
+        columns["individual accuracy, %"] = _texts(over_beta(tests, "individual_accuracy"), 100, ".1f", interval=False)
+    columns["ensemble loss"] = _texts(over_beta(tests, "ensemble"), 1, ".4f", interval=False)
+    columns["Δ ensemble loss"] = _texts(over_beta(tests, "ensemble", paired=True), 1, "+.4f")
     return pd.DataFrame(columns).rename_axis(["checkpoint", "β"])
+
+
+def generalisation(tests: pd.DataFrame, betas: Sequence[float]) -> pd.DataFrame:
+    """Individual loss, diversity and ensemble loss on training and on test data: means over seeds for some β."""
+    import pandas as pd
+
+    columns = {}
+    for loss, name in (("individual", "individual loss"), ("diversity", "diversity"), ("ensemble", "ensemble loss")):
+        for column, data in ((f"train_{loss}", "training"), (loss, "test")):
+            columns[f"{name}, {data}"] = _texts(over_beta(tests, column), 1, ".3f", interval=False)
+    rows = pd.DataFrame(columns).rename_axis(["checkpoint", "β"])
+    return rows[rows.index.isin(betas, level="β")]
+
+
+def shift(tests: pd.DataFrame, column: str, beta: float) -> tuple[float, float]:
+    """How the paired difference of β to the reference changes from the best checkpoint to the last epoch.
+
+    → its mean over seeds and the half-width of its 95 % t interval.
+    """
+    values = tests.pivot(index="seed", columns=["checkpoint", "beta"], values=column)
+    against = {at: values[at, beta] - values[at, reference_beta(tests)] for at in ("best", "last")}
+    return mean_interval((against["last"] - against["best"]).to_numpy())
+
+
+def texts(tests: pd.DataFrame, beta: float) -> dict[str, str]:
+    """The numbers that a chapter's sentences quote about β and the reference, by name; accuracies in per cent.
+
+    For each metric and checkpoint: `accuracy_last` at β, `accuracy_last_reference`, `accuracy_last_difference` (paired,
+    in points, ± the half-width of its interval); `accuracy_shift`, as in `shift`; `diversity_last_ratio`; `gain_last`:
+    by how many points the reference's ensemble is better than its mean learner.
+    """
+    told, compared = {}, compare(tests, beta)
+    for (metric, checkpoint), row in compared.iterrows():
+        name, (scale, digits) = f"{metric}_{checkpoint}", (100, 2) if "accuracy" in metric else (1, 3)
+        told[name] = _number(row["beta"] * scale, f".{digits - 1}f")
+        told[f"{name}_reference"] = _number(row["reference"] * scale, f".{digits - 1}f")
+        told[f"{name}_difference"] = _number(row["difference"] * scale, f"+.{digits}f", row["half_width"] * scale)
+        mean, half_width = shift(tests, metric, beta)
+        told[f"{metric}_shift"] = _number(mean * scale, f"+.{digits}f", half_width * scale)
+    for checkpoint in compared.index.unique("checkpoint"):
+        diversity = compared.loc[("diversity", checkpoint)]
+        told[f"diversity_{checkpoint}_ratio"] = _number(diversity["beta"] / diversity["reference"], ".0f")
+        if "accuracy" in tests:
+            of = compared.xs(checkpoint, level="checkpoint")["reference"]
+            told[f"gain_{checkpoint}"] = _number(100 * (of["accuracy"] - of["individual_accuracy"]), ".1f")
+    return told
 
 
 def _texts(summary: pd.DataFrame, scale: float, style: str, *, interval: bool = True) -> pd.Series:
     def text(row) -> str:
         if interval and row["mean"] == 0 and np.isnan(row["half_width"]):
             return "–"  # the reference itself
-        if not np.isfinite(row["mean"]):
-            return "not finite"
-        told = format(row["mean"] * scale, style)
-        if interval and np.isfinite(row["half_width"]):
-            told += " ± " + format(row["half_width"] * scale, style.lstrip("+"))
-        return told.replace("-", "−")
+        return _number(row["mean"] * scale, style, row["half_width"] * scale if interval else np.nan)
 
     return summary.set_index(["checkpoint", "beta"]).apply(text, axis=1)
+
+
+def _number(value: float, style: str, half_width: float = np.nan) -> str:
+    """A number as text, with its interval if it has one, and with a true minus."""
+    if not np.isfinite(value):
+        return "not finite"
+    told = format(value, style)
+    if np.isfinite(half_width):
+        told += " ± " + format(half_width, style.lstrip("+"))
+    return told.replace("-", "−")
 
 
 def compare(tests: pd.DataFrame, beta: float) -> pd.DataFrame:
@@ -127,12 +176,15 @@ def compare(tests: pd.DataFrame, beta: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).set_index(["metric", "checkpoint"])
 
 
-def verdicts(runs: dict[str, pd.DataFrame], beta: float) -> pd.DataFrame:
-    """The verdicts of `compare` for several sweeps side by side, a column for each; runs: their name → their tests."""
+def verdicts(runs: dict[str, pd.DataFrame], betas: Sequence[float]) -> pd.DataFrame:
+    """The verdicts of `compare` side by side, a column for each sweep and β; runs: the sweeps' names → their tests.
+
+    "no difference seen" is shortened to a dash.
+    """
     import pandas as pd
 
-    columns = {name: compare(tests, beta)["verdict"] for name, tests in runs.items()}
-    return pd.DataFrame(columns).rename(index=METRICS, level="metric")
+    columns = {f"{name}, β = {b:g}": compare(tests, b)["verdict"] for name, tests in runs.items() for b in betas}
+    return pd.DataFrame(columns).replace("no difference seen", "–").rename(index=METRICS, level="metric")
 
 
 def verdict(difference: float, half_width: float) -> str:

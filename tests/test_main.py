@@ -112,7 +112,7 @@ def test_stopped_it_says_so_and_goes_on(profile, tmp_path, sent, status, word):
         time.sleep(0.02)
     long.send_signal(sent)
     _, told = long.communicate(timeout=60)
-    assert long.returncode == status
+    assert long.returncode == status, told
     assert told.splitlines()[-1] == f"jointens: {word}; finished cells are kept, the same command goes on"
     finished = {path: path.stat().st_mtime_ns for path in cells.glob("*.json")}
     assert 0 < len(finished) < 10

@@ -15,7 +15,8 @@ SEEDS, BETAS = range(5), (0.0, 0.5, 1.0)
 def frame(seeds=SEEDS, betas=BETAS):
     rows = [
         {"beta": b, "seed": s, "checkpoint": c, "accuracy": s / 10 - b * (1 + s / 100), "individual_accuracy": 0.5,
-         "ensemble": 1 + b, "individual": 2 + b, "diversity": 1.0, "train_ensemble": 1 - b}
+         "ensemble": 1 + b, "individual": 2 + b, "diversity": 1.0,
+         "train_individual": 2 - b, "train_ensemble": 1 - b, "train_diversity": 1.0}
         for b in betas for s in seeds for c in ("best", "last")
     ]  # fmt: skip
     return pd.DataFrame(rows)
@@ -54,13 +55,41 @@ def test_the_reference_is_the_beta_nearest_to_zero():
 
 def test_table():
     table = summaries.table(frame())
-    assert list(table.columns) == ["accuracy %", "Δ, points", "individual %", "loss", "Δ loss", "diversity"]
+    assert list(table.columns) == [
+        "ensemble accuracy, %", "Δ accuracy, points", "individual accuracy, %", "ensemble loss", "Δ ensemble loss"
+    ]  # fmt: skip
     assert (
-        table.loc[("last", 1.0), "Δ, points"]
+        table.loc[("last", 1.0), "Δ accuracy, points"]
         == f"−102.00 ± {100 * summaries.mean_interval([s / 100 for s in SEEDS])[1]:.2f}"
     )
-    assert table.loc[("last", 0.0), "Δ, points"] == "–"
-    assert summaries.table(frame(seeds=[3])).loc[("last", 1.0), "Δ, points"] == "−103.00"
+    assert table.loc[("last", 0.0), "Δ accuracy, points"] == "–"
+    assert summaries.table(frame(seeds=[3])).loc[("last", 1.0), "Δ accuracy, points"] == "−103.00"
+
+
+def test_generalisation_sets_training_beside_test():
+    table = summaries.generalisation(frame(), [0.0, 1.0])
+    assert table.index.to_list() == [("best", 0.0), ("best", 1.0), ("last", 0.0), ("last", 1.0)]
+    assert table.loc[("last", 1.0)].to_list() == ["1.000", "3.000", "1.000", "1.000", "0.000", "2.000"]
+
+
+def test_shift_is_the_difference_of_the_paired_differences():
+    tests = frame()
+    moved = (tests["checkpoint"] == "last") & (tests["beta"] == 1.0)
+    tests.loc[moved, "accuracy"] -= 0.5 + tests["seed"] / 50
+    mean, half_width = summaries.shift(tests, "accuracy", 1.0)
+    assert mean == pytest.approx(-0.54)
+    assert half_width == pytest.approx(summaries.mean_interval([s / 50 for s in SEEDS])[1])
+
+
+def test_texts_are_the_numbers_of_the_tables():
+    texts = summaries.texts(frame(), 1.0)
+    assert texts["accuracy_last"] == "−82.0" and texts["accuracy_last_reference"] == "20.0"
+    half_width = 100 * summaries.mean_interval([s / 100 for s in SEEDS])[1]
+    assert texts["accuracy_last_difference"] == f"−102.00 ± {half_width:.2f}"
+    assert texts["ensemble_best_difference"] == "+1.000 ± 0.000"
+    assert texts["accuracy_shift"] == "+0.00 ± 0.00"
+    assert texts["diversity_last_ratio"] == "1" and texts["gain_best"] == "−30.0"
+    assert summaries.texts(frame(seeds=[3]), 1.0)["accuracy_last_difference"] == "−103.00"
 
 
 def test_compare_and_verdicts():
@@ -70,12 +99,14 @@ def test_compare_and_verdicts():
     assert compared.loc[("diversity", "best"), "verdict"] == "no difference seen"
     assert compared.loc[("train_ensemble", "last"), ["reference", "beta", "difference"]].tolist() == [1, 0, -1]
     assert set(summaries.compare(frame(seeds=[0]), 1.0)["verdict"]) == {"one seed, no interval"}
-    side_by_side = summaries.verdicts({"a": frame(), "b": frame()}, 1.0)
-    assert side_by_side.loc[("ensemble accuracy", "last")].tolist() == ["lower", "lower"]
+    side_by_side = summaries.verdicts({"a": frame(), "b": frame()}, [0.5, 1.0])
+    assert side_by_side.columns.to_list() == ["a, β = 0.5", "a, β = 1", "b, β = 0.5", "b, β = 1"]
+    assert set(side_by_side.loc[("ensemble accuracy", "last")]) == {"lower"}
+    assert set(side_by_side.loc[("diversity", "last")]) == {"–"}
     diverged = frame().assign(ensemble=lambda f: f["ensemble"].where(f["beta"] < 1))
     assert summaries.compare(diverged, 1.0).loc[("ensemble", "last"), "verdict"] == "not finite"
     assert summaries.compare(diverged, 0.5).loc[("ensemble", "last"), "verdict"] == "higher"
-    assert summaries.table(diverged).loc[("last", 1.0), "loss"] == "not finite"
+    assert summaries.table(diverged).loc[("last", 1.0), "ensemble loss"] == "not finite"
     assert [summaries.verdict(*x) for x in ((0.1, 0.2), (-0.3, 0.2), (0.3, 0.2))] == [
         "no difference seen",
         "lower",
@@ -115,6 +146,6 @@ def test_every_figure_draws_every_kind_of_results(tiny, tmp_path, keys):
 def test_the_stamp_tells_where_numbers_come_from(tiny):
     results = run(tiny(seeds=[0, 1, 4], label_noise=0.2), progress=False)
     assert figures.stamp(results) == (
-        "quick results · digits, 64 training examples, 20% label noise · MLP, M = 2, scores · "
+        "quick results · digits, 64 training examples, 20% label noise · MLP, M = 2, score averaging · "
         f"seeds 0–1, 4 · cpu · experiment {results.experiment.hash}"
     )
