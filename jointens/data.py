@@ -104,17 +104,16 @@ def load_data(name: str, *, seed: int, train_size: int | None = None, label_nois
     num_train, num_val, num_test = dataset.sizes
     inputs, targets = dataset.read()
     order = torch.randperm(len(inputs), generator=generator(seed, "split"))
-    # Test and validation come first: a smaller training part changes nothing about them.
     test, val, train = order.split([num_test, num_val, num_train])
+    if label_noise:
+        for part, index in (("train", train), ("val", val)):
+            chance = generator(seed, f"noise/{part}")
+            targets[index] = _with_label_noise(targets[index], label_noise, dataset.num_outputs, chance)
+    # Cut last: a smaller training part holds the same examples with the same labels, and the others do not change.
     train = train[:train_size]
     if dataset.standardise:
         inputs, targets = _standardised(inputs, train), _standardised(targets, train)
-    parts = {"train": Split(inputs[train], targets[train]), "val": Split(inputs[val], targets[val])}
-    for part, split in parts.items():
-        if label_noise:
-            noisy = _with_label_noise(split.targets, label_noise, dataset.num_outputs, generator(seed, f"noise/{part}"))
-            parts[part] = Split(split.inputs, noisy)
-    return Data(**parts, test=Split(inputs[test], targets[test]))
+    return Data(*(Split(inputs[index], targets[index]) for index in (train, val, test)))
 
 
 def _standardised(values: Tensor, train: Tensor) -> Tensor:

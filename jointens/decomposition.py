@@ -15,7 +15,8 @@ Shapes everywhere: outputs `(..., M, B, K)` for any leading axes (runs), M learn
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,8 +26,7 @@ LOSSES = ("cross_entropy", "squared_error")
 AVERAGES = ("scores", "probabilities", "released")
 
 
-@dataclass(frozen=True)
-class Decomposition:
+class Decomposition(NamedTuple):
     """An ensemble's loss in its parts, each `(..., B)`: one number per example.
 
     individual: the mean over learners of each learner's own loss
@@ -129,8 +129,10 @@ def decompose_unchecked(
     scores = _ensemble_scores(outputs, log_p, average, weights)  # (..., B, K)
     own = _log_likelihood(log_p, targets.unsqueeze(-2))  # (..., M, B)
     joint = _log_likelihood(log_softmax(scores, -1), targets)  # (..., B)
-    if average == "scores":  # Σ_k p̄_k (log p̄_k − log p_ik): the bracket's mean over i is the same for every k
-        diversity = _average(outputs.logsumexp(-1), weights, axis=-2) - scores.logsumexp(-1)
+    if average == "scores":
+        # mean_i KL(p̄ ‖ p_i) = −log Σ_k exp(mean_i log p_ik), without the difference of two large numbers that
+        # mean_i lse(f_i) − lse(f̄), the same quantity, would be
+        diversity = -_average(log_p, weights).logsumexp(-1)
     else:
         diversity = _average(joint.unsqueeze(-2) - own, weights, axis=-2)
     return Decomposition(individual=-_average(own, weights, axis=-2), ensemble=-joint, diversity=diversity)
@@ -152,8 +154,9 @@ def _ensemble_scores(outputs: Tensor, log_p: Tensor | None, average: str, weight
     if average == "scores":
         return _average(outputs, weights)
     # log Σ_i w_i p_i without ever forming p_i, which underflows for logits of ±200
-    log_w = -torch.tensor(float(outputs.shape[-3])).log() if weights is None else weights.log()[..., None, None]
-    return (log_p + log_w.to(log_p)).logsumexp(-3)
+    if weights is None:
+        return log_p.logsumexp(-3) - math.log(outputs.shape[-3])
+    return (log_p + weights.to(log_p).log()[..., None, None]).logsumexp(-3)
 
 
 def _average(values: Tensor, weights: Tensor | None, axis: int = -3) -> Tensor:
@@ -210,6 +213,7 @@ def _check_targets(outputs: Tensor, targets: Tensor, loss: str) -> None:
         return
     if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
         raise ValueError(f"targets of cross_entropy are {targets.dtype}; allowed are integer classes")
+    targets = targets.long()  # torch compares no unsigned integers but bytes
     if targets.min() < 0 or targets.max() >= num_outputs:
         found = f"{int(targets.min())}..{int(targets.max())}"
         raise ValueError(f"targets hold classes {found}; allowed are 0..{num_outputs - 1}")
@@ -217,10 +221,13 @@ def _check_targets(outputs: Tensor, targets: Tensor, loss: str) -> None:
 
 def _checked_weights(outputs: Tensor, weights: Tensor) -> Tensor:
     """The weights in the outputs' precision, in which their sum is 1 again."""
-    num_learners = outputs.shape[-3]
-    if not isinstance(weights, Tensor) or weights.ndim < 1 or weights.shape[-1] != num_learners:
-        shape = tuple(weights.shape) if isinstance(weights, Tensor) else type(weights).__name__
-        raise ValueError(f"weights have shape {shape}; allowed is ({num_learners},), one weight for each learner")
+    lead = tuple(outputs.shape[:-2])  # (..., M)
+    shape = tuple(weights.shape) if isinstance(weights, Tensor) else type(weights).__name__
+    if shape not in (lead, lead[-1:]):
+        allowed = " or ".join(map(str, dict.fromkeys((lead[-1:], lead))))
+        raise ValueError(f"weights have shape {shape}; allowed is {allowed}, one weight for each learner")
+    if weights.is_complex():
+        raise ValueError(f"weights are {weights.dtype}; allowed are real numbers")
     if not (weights >= 0).all() or not torch.allclose(weights.sum(-1), torch.ones_like(weights.sum(-1)), atol=1e-5):
         raise ValueError(f"weights are {weights.tolist()}; allowed are non-negative numbers with sum 1")
     weights = weights.to(_at_least_float32(outputs))

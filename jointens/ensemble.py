@@ -19,8 +19,8 @@ def seeded_learners(make: Callable[[], nn.Module], num_learners: int, seed: int)
     """
     learners = []
     for index in range(num_learners):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(seed, "weights", index))
+        with torch.random.fork_rng(devices=[]):  # the CPU's generator alone: torch.manual_seed would seed CUDA's, too
+            torch.default_generator.manual_seed(derived_seed(seed, "weights", index))
             learners.append(make())
     return learners
 
@@ -42,12 +42,14 @@ class Ensemble(nn.Module):
     def __init__(self, learners: Sequence[nn.Module], *, runs: int | None = None, stack: bool | None = None):
         super().__init__()
         learners = list(learners)
+        if runs is not None and runs < 1:
+            raise ValueError(f"runs is {runs}; allowed is at least 1, or None for a single ensemble")
         if not learners or len(learners) % (runs or 1):
             raise ValueError(f"{len(learners)} learners for {runs or 1} runs; allowed is M ≥ 1 learners for each run")
-        shapes = [_shapes(learner) for learner in learners]
-        if shapes.count(shapes[0]) != len(shapes):
-            odd = next(i for i, other in enumerate(shapes) if other != shapes[0])
-            raise ValueError(f"learner {odd} has other parameters than learner 0; all must share one architecture")
+        first = _architecture(learners[0])
+        for index, learner in enumerate(learners):
+            if _architecture(learner) != first:
+                raise ValueError(f"learner {index} is built otherwise than learner 0; all must share one architecture")
         self.num_learners = len(learners) // (runs or 1)
         self.runs = runs
         self.stacked = _stacks_well(learners[0]) if stack is None else stack
@@ -61,12 +63,14 @@ class Ensemble(nn.Module):
         """Hold the learners' weights as tensors with leading axes (R, M), and one learner without weights."""
         params, buffers = stack_module_state(learners)
         for name, value in params.items():
-            self.register_parameter(_flat(name), nn.Parameter(value.detach().reshape(*self.lead, *value.shape[1:])))
+            stacked = value.detach().reshape(*self.lead, *value.shape[1:])
+            frozen = not learners[0].get_parameter(name).requires_grad
+            self.register_parameter(_flat(name), nn.Parameter(stacked, requires_grad=not frozen))
         for name, value in buffers.items():
             self.register_buffer(_flat(name), value.detach().clone().reshape(*self.lead, *value.shape[1:]))
         self._names = {_flat(name): name for name in (*params, *buffers)}
-        # In a tuple, so that its weights, which live on no device, are not taken for parameters of this module.
-        self._skeleton = (copy.deepcopy(learners[0]).to("meta"),)
+        # In a tuple, so that its weights, which are never used, are not taken for parameters of this module.
+        self._skeleton = (copy.deepcopy(learners[0]),)
 
     def train(self, mode: bool = True) -> Ensemble:
         if self.stacked:
@@ -74,6 +78,10 @@ class Ensemble(nn.Module):
         return super().train(mode)
 
     def forward(self, inputs: Tensor) -> Tensor:
+        if self.runs is not None and len(inputs) != self.runs:
+            raise ValueError(
+                f"inputs have shape {tuple(inputs.shape)}; allowed is ({self.runs}, B, ...), one batch a run"
+            )
         if self.stacked:
             return self._forward_stacked(inputs)
         if self.runs is None:
@@ -134,10 +142,12 @@ def _tensors(learner: nn.Module) -> dict[str, Tensor]:
     return {**dict(learner.named_parameters()), **dict(learner.named_buffers())}
 
 
-def _shapes(learner: nn.Module) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(value.shape) for name, value in _tensors(learner).items()}
+def _architecture(learner: nn.Module) -> tuple:
+    """What stacked learners must have in common: one of them computes for all."""
+    tensors = {name: (value.shape, value.dtype, value.requires_grad) for name, value in _tensors(learner).items()}
+    return type(learner), repr(learner), tensors
 
 
 def _flat(name: str) -> str:
-    """A learner's parameter name as an attribute's: torch forbids dots in those."""
-    return name.replace(".", "/")
+    """A learner's parameter name as an attribute's: torch forbids dots in those, and no attribute has the prefix."""
+    return "learner/" + name.replace(".", "/")

@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
-import math
+import os
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -25,6 +25,7 @@ from .learners import LEARNERS
 
 # Raised when a change of the code changes the numbers of a cell: old results are then another experiment's.
 NUMBERS = 1
+LARGEST = 1e30  # of any number: beyond it float32, in which everything is trained, is soon infinite
 OPTIMISERS = ("SGD", "Adam")
 SCHEDULERS = ("ExponentialLR", "none")
 
@@ -62,8 +63,8 @@ class Experiment:
 
     # ---- the ensemble
     base_learner: str = _key("MLP", "architecture of every learner", among=tuple(LEARNERS))
-    hidden: tuple[int, ...] = _key((64, 64), "widths of an MLP's hidden layers", least=1)
-    num_learners: int = _key(5, "base learners in the ensemble, M", least=1)
+    hidden: tuple[int, ...] = _key((64, 64), "widths of an MLP's hidden layers", least=1, most=100_000)
+    num_learners: int = _key(5, "base learners in the ensemble, M", least=1, most=10_000)
     average: str = _key("scores", "what the ensemble averages", among=AVERAGES)
     loss: str | None = _key(None, "loss of learners and ensemble; none: the data set's", among=LOSSES)
 
@@ -82,10 +83,10 @@ class Experiment:
     scheduler: str = _key("ExponentialLR", "schedule of the step size", among=SCHEDULERS)
     gamma: float = _key(0.2, "factor of ExponentialLR at each switch", above=0, most=1)
     lr_switch: tuple[int, ...] | None = _key(
-        None, "epochs after which the rate is multiplied by gamma; none: 40, 65, 90 % of num_epochs", least=0
+        None, "epochs after which the rate is multiplied by gamma; none: 40, 65, 90 % of num_epochs", least=1
     )
-    batch_size: int = _key(64, "examples per step; a smaller last batch is kept", least=1)
-    num_epochs: int = _key(60, "passes over the training part", least=1)
+    batch_size: int = _key(64, "examples per step; a smaller last batch is kept", least=1, most=10**9)
+    num_epochs: int = _key(60, "passes over the training part", least=1, most=10**9)
 
     # ---- where and how it runs: no part of the identity
     device: str = _key("auto", "auto (cuda if there is one), cpu, cuda or cuda:N", numbers=False)
@@ -101,20 +102,21 @@ class Experiment:
             value = _coerced(field.name, getattr(self, field.name), hints[field.name])
             _check(field.name, value, field.metadata["check"])
             object.__setattr__(self, field.name, value)
+        # Twelve digits name a cell's file, so they are all of β; and −0 is 0.
+        object.__setattr__(self, "beta_vals", tuple(float(f"{beta:.12g}") + 0.0 for beta in self.beta_vals))
         for name in ("beta_vals", "seeds"):
             values = getattr(self, name)
-            if not values or len({f"{value:.12g}" for value in values}) < len(values):
+            if not values or len(set(values)) < len(values):
                 raise InputError(f"{name} is {list(values)}; allowed are one or more values, no two the same")
-        if self.tag is not None and (set(self.tag) & set("/\\\0") or self.tag in ("", ".", "..")):
+        if self.tag is not None and (set(self.tag) & set("/\\") or self.tag in (".", "..") or len(self.tag) > 100):
             raise InputError(f"tag is {self.tag!r}; allowed is a folder's name without a path separator")
+        if not f"{self.tag}{self.out}".isprintable():
+            raise InputError(f"tag is {self.tag!r}, out is {self.out!r}; allowed are printable characters")
         check_request(self.dataset, train_size=self.train_size, label_noise=self.label_noise)
         natural = DATASETS[self.dataset].loss
         if self.loss not in (None, natural):
             raise InputError(f"loss is {self.loss}; {self.dataset} allows {natural}")
         object.__setattr__(self, "loss", natural)
-        if self.lr_switch is None:
-            switches = tuple(round(share * self.num_epochs) for share in (0.4, 0.65, 0.9))
-            object.__setattr__(self, "lr_switch", switches)
 
     # ---- where experiments come from
 
@@ -154,12 +156,13 @@ class Experiment:
     def from_profile(cls, path: str | Path, **overrides: Any) -> Experiment:
         """An experiment from a profile, a YAML file of keys and values; `overrides` win over the file."""
         try:
-            profile = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+            profile = read_yaml(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise InputError(f"cannot read the profile {path}: {reason}") from error
         except yaml.YAMLError as error:
-            raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+            raise InputError(f"{path} is not YAML: {error}") from error
+        profile = {} if profile is None else profile
         if not isinstance(profile, dict):
             raise InputError(f"{path} holds a {type(profile).__name__}; allowed are lines `key: value`")
         cls._check_names(profile, str(path))
@@ -172,10 +175,18 @@ class Experiment:
         """The grid, seed by seed, so that runs that share their data stand together."""
         return [Cell(beta, seed) for seed in self.seeds for beta in self.beta_vals]
 
+    @property
+    def switches(self) -> tuple[int, ...]:
+        """The epochs after which the rate falls: `lr_switch`, or its default for this number of epochs."""
+        if self.lr_switch is not None:
+            return self.lr_switch
+        return tuple(max(1, round(share * self.num_epochs)) for share in (0.4, 0.65, 0.9))
+
     def identity(self) -> dict[str, Any]:
         """What a cell's numbers depend on: the version of the numbers, and every key they follow from."""
         names = [field.name for field in dataclasses.fields(self) if field.metadata["numbers"]]
-        return {"numbers": NUMBERS, **_listed({name: getattr(self, name) for name in names})}
+        values = {name: getattr(self, name) for name in names} | {"lr_switch": self.switches}
+        return {"numbers": NUMBERS} | {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
 
     @property
     def hash(self) -> str:
@@ -191,21 +202,27 @@ class Experiment:
         return self.tag or f"{self.dataset}-{self.base_learner}-{self.hash}"
 
 
-def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+def read_yaml(text: str) -> Any:
+    """YAML, with only yaml.YAMLError for what is none: its library lets errors of its constructors through."""
+    try:
+        return yaml.safe_load(text)
+    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        raise yaml.YAMLError(f"a value cannot be read ({error})") from error
 
 
 def _coerced(name: str, value: Any, hint: Any) -> Any:
     """`value` in the type of its key; texts are read as YAML, since papermill and the command line hand over texts."""
-    options = typing.get_args(hint) if type(None) in typing.get_args(hint) else (hint,)
-    kind = options[0]
+    optional = type(None) in typing.get_args(hint)
+    kind = typing.get_args(hint)[0] if optional else hint
+    if optional and (value is None or (isinstance(value, str) and value.lower() in ("none", "null", "~", ""))):
+        return None
     if isinstance(value, str) and kind is not str:
         with contextlib.suppress(yaml.YAMLError):  # what is no YAML stays a text, which the lines below refuse
-            value = yaml.safe_load(value)
-    if type(None) in options and (value is None or value == "none"):
-        return None
+            value = read_yaml(value)
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if typing.get_origin(kind) is tuple:
-        many = isinstance(value, Iterable) and not isinstance(value, (str, Mapping))
+        many = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
         values = list(value) if many else [value]
         return tuple(_scalar(name, entry, typing.get_args(kind)[0]) for entry in values)
     return _scalar(name, value, kind)
@@ -215,13 +232,11 @@ def _scalar(name: str, value: Any, kind: type) -> Any:
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         value = value.item()  # numpy's numbers
     if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
+        with contextlib.suppress(ValueError, OverflowError):
             number = float(value)  # YAML leaves 5e-4 a text
-        except ValueError:
-            number = math.nan
-        if math.isfinite(number):
-            return number
-    elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+            if abs(number) <= LARGEST:  # never true for NaN
+                return number
+    elif isinstance(value, kind) and not (kind is int and (isinstance(value, bool) or abs(value) > LARGEST)):
         return value
     names = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}
     raise InputError(f"{name} is {value!r}; allowed is {names[kind]}")

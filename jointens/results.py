@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from . import atomic
 from .ensemble import Ensemble
 from .errors import InputError
-from .experiment import Cell, Experiment
+from .experiment import Cell, Experiment, read_yaml
 from .training import TrainedCell, new_ensemble
 
 if TYPE_CHECKING:
@@ -48,20 +49,34 @@ class Results:
     Raises InputError if the folder there belongs to another experiment; the message says what differs.
     """
 
-    def __init__(self, experiment: Experiment):
+    def __init__(self, experiment: Experiment, folder: str | os.PathLike | None = None):
         self.experiment = experiment
-        self.folder = Path(experiment.out).expanduser() if experiment.out else default_out()
-        self.folder /= experiment.name
-        file = self.folder / "experiment.yml"
-        if file.exists():
-            ours = experiment.identity()
-            theirs = Experiment().identity() | _read_identity(file)  # a key added since was at its default then
-            differing = [key for key in theirs if ours.get(key) != theirs[key]]
-            if differing:
-                told = ", ".join(f"{key} {theirs[key]} there, {ours.get(key)} here" for key in differing)
-                raise InputError(f"{self.folder} holds another experiment: {told}; choose another tag")
-        elif self.folder.exists() and not self.folder.is_dir():
-            raise InputError(f"{self.folder} is a file; results need a folder, choose another tag")
+        out = Path(experiment.out).expanduser() if experiment.out else default_out()
+        self.folder = Path(folder) if folder is not None else out / experiment.name
+        try:
+            if (self.folder / "experiment.yml").exists():
+                ours = experiment.identity()
+                theirs = Experiment().identity() | _read_identity(self.folder)  # a key added since was at its default
+                differing = [key for key in theirs if ours.get(key) != theirs[key]]
+                if differing:
+                    told = ", ".join(f"{key} {theirs[key]} there, {ours.get(key)} here" for key in differing)
+                    raise InputError(f"{self.folder} holds another experiment: {told}; choose another tag")
+            elif any(self.folder.glob("cells/*.json")):
+                raise InputError(f"{self.folder} holds cells of an unknown experiment: experiment.yml is missing")
+        except OSError as error:
+            raise InputError(f"cannot read results in {self.folder}: {error.strerror}") from error
+
+    def prepare(self) -> None:
+        """Make the folder, before hours are spent on what goes into it; raises InputError if that cannot be."""
+        try:
+            (self.folder / "cells").mkdir(parents=True, exist_ok=True)
+            atomic.remove_leftovers(self.folder)
+            file = self.folder / "experiment.yml"
+            if not file.exists():
+                told = {**self.experiment.identity(), "hash": self.experiment.hash}
+                atomic.write(file, yaml.safe_dump(told, sort_keys=False).encode())
+        except OSError as error:
+            raise InputError(f"cannot write results to {self.folder}: {error.strerror}") from error
 
     # ---- cells
 
@@ -72,20 +87,31 @@ class Results:
         return self.path(cell).exists()
 
     def read(self, cell: Cell) -> dict[str, Any]:
-        return json.loads(self.path(cell).read_text(encoding="utf-8"))
+        return self._read(self.path(cell))
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            whole = {"beta", "seed", "best_epoch", "test", "history", "provenance"} <= record.keys()
+        except (OSError, ValueError, AttributeError):
+            whole = False
+        if not whole or record.get("experiment") != self.experiment.hash:
+            raise InputError(
+                f"{path} is damaged or of another experiment; remove it, and the same command trains it again"
+            )
+        return record
 
     def write(self, trained: TrainedCell, provenance: dict[str, Any]) -> None:
         """Write a finished cell; its JSON file comes last, since a cell is done when that is there."""
         cell = trained.cell
-        self._write_identity()
         if self.experiment.store_outputs:
             arrays = {name: value.numpy() for name, value in trained.outputs.items()}
-            _write(self.path(cell, ".npz"), lambda file: np.savez(file, **arrays))
+            atomic.write(self.path(cell, ".npz"), lambda file: np.savez(file, **arrays))
         if self.experiment.save_weights:
             from safetensors.torch import save
 
             weights = {name: value.contiguous() for name, value in trained.weights.items()}
-            _write(self.path(cell, ".safetensors"), lambda file: file.write(save(weights)))
+            atomic.write(self.path(cell, ".safetensors"), save(weights))
         record = {
             "beta": cell.beta,
             "seed": cell.seed,
@@ -96,13 +122,7 @@ class Results:
             "provenance": provenance,
         }
         text = json.dumps(_finite(record), allow_nan=False, separators=(",", ":"))
-        _write(self.path(cell), lambda file: file.write(text.encode()))
-
-    def _write_identity(self) -> None:
-        file = self.folder / "experiment.yml"
-        if not file.exists():
-            told = {**self.experiment.identity(), "hash": self.experiment.hash}
-            _write(file, lambda opened: opened.write(yaml.safe_dump(told, sort_keys=False).encode()))
+        atomic.write(self.path(cell), text.encode())
 
     def cells(self) -> list[dict[str, Any]]:
         """The experiment's finished cells, in the order of its grid."""
@@ -110,7 +130,7 @@ class Results:
 
     def all_cells(self) -> list[dict[str, Any]]:
         """Every finished cell in the folder, of this grid or of another, sorted by β and seed."""
-        cells = [json.loads(path.read_text(encoding="utf-8")) for path in (self.folder / "cells").glob("*.json")]
+        cells = [self._read(path) for path in (self.folder / "cells").glob("*.json")]
         return sorted(cells, key=lambda cell: (cell["beta"], cell["seed"]))
 
     def outputs(self, cell: Cell) -> dict[str, np.ndarray]:
@@ -125,8 +145,11 @@ class Results:
         import pandas as pd
 
         rows = [_csv_row(cell) for cell in self.all_cells()]
-        frame = pd.DataFrame(rows, columns=CSV_COLUMNS)
-        _write(self.folder / "results.csv", lambda file: file.write(frame.to_csv(index=False).encode()))
+        table = pd.DataFrame(rows, columns=CSV_COLUMNS).to_csv(index=False).encode()
+        path = self.folder / "results.csv"
+        if not path.exists() or path.read_bytes() != table:
+            atomic.remove_leftovers(self.folder)
+            atomic.write(path, table)
 
     def tests(self) -> pd.DataFrame:
         """Test metrics, one row for each cell and checkpoint ("best", "last").
@@ -191,43 +214,36 @@ def load(folder: str | os.PathLike, beta: float, seed: int) -> Ensemble:
     Called with inputs `(B, ...)` it gives outputs `(M, B, K)`.
     Raises InputError if the folder holds no such cell, or holds it without weights.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    folder, cell = Path(folder), Cell(float(beta), int(seed))
+    folder, cell = Path(folder), Cell(float(f"{beta:.12g}") + 0.0, int(seed))
     if not (folder / "experiment.yml").exists():
         raise InputError(f"{folder} is no results folder: it holds no experiment.yml")
-    keys = {key: value for key, value in _read_identity(folder / "experiment.yml").items() if key != "numbers"}
-    experiment = Experiment(**keys, out=str(folder.parent), tag=folder.name or folder.resolve().name)
-    results = Results(experiment)
+    keys = {key: value for key, value in _read_identity(folder).items() if key != "numbers"}
+    results = Results(Experiment.from_dict(keys, where=str(folder / "experiment.yml")), folder)
     if not results.is_done(cell):
         known = sorted(path.stem for path in (folder / "cells").glob("*.json"))
         raise InputError(f"{folder} holds no cell {cell}; it holds {'; '.join(known) or 'none'}")
-    if not results.path(cell, ".safetensors").exists():
+    weights = results.path(cell, ".safetensors")
+    if not weights.exists():
         raise InputError(f"{folder} holds no weights of {cell}: it was trained with save_weights false")
-    return new_ensemble(experiment).load_weights(load_file(results.path(cell, ".safetensors"))).eval()
-
-
-def _read_identity(file: Path) -> dict[str, Any]:
     try:
-        identity = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return new_ensemble(results.experiment).load_weights(load_file(weights)).eval()
+    except SafetensorError as error:
+        raise InputError(f"{weights} is damaged: {error}") from error
+
+
+def _read_identity(folder: Path) -> dict[str, Any]:
+    file = folder / "experiment.yml"
+    try:
+        identity = read_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         identity = None
     if not isinstance(identity, dict):
         raise InputError(f"{file} cannot be read; choose another tag, or remove the folder")
     identity.pop("hash", None)
     return identity
-
-
-def _write(path: Path, fill: Callable[[Any], Any]) -> None:
-    """Write a file atomically: it is there whole, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            fill(file)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _finite(tree: Any) -> Any:

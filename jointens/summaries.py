@@ -55,9 +55,7 @@ def over_beta(tests: pd.DataFrame, column: str, *, paired: bool = False) -> pd.D
 
     rows = []
     for checkpoint, of in tests.groupby("checkpoint"):
-        betas_of = of.groupby("seed")["beta"].nunique()
-        complete = betas_of.index[betas_of == of["beta"].nunique()]
-        values = of.pivot(index="beta", columns="seed", values=column)[complete]
+        values = of.pivot(index="beta", columns="seed", values=column)[_complete_seeds(tests)]
         reference = reference_beta(of)
         if paired:
             values = values - values.loc[reference]
@@ -68,6 +66,12 @@ def over_beta(tests: pd.DataFrame, column: str, *, paired: bool = False) -> pd.D
             pd.DataFrame({"checkpoint": checkpoint, "beta": values.index, "mean": means, "half_width": half_widths})
         )
     return pd.concat(rows, ignore_index=True)
+
+
+def _complete_seeds(tests: pd.DataFrame) -> list[int]:
+    """The seeds that have every β at every checkpoint."""
+    counts = tests.groupby("seed").size()
+    return counts.index[counts == tests.groupby(["checkpoint", "beta"]).ngroups].to_list()
 
 
 def table(tests: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +109,7 @@ def shift(tests: pd.DataFrame, column: str, beta: float) -> tuple[float, float]:
 
     → its mean over seeds and the half-width of its 95 % t interval.
     """
-    values = tests.pivot(index="seed", columns=["checkpoint", "beta"], values=column)
+    values = tests.pivot(index="seed", columns=["checkpoint", "beta"], values=column).loc[_complete_seeds(tests)]
     against = {at: values[at, beta] - values[at, reference_beta(tests)] for at in ("best", "last")}
     return mean_interval((against["last"] - against["best"]).to_numpy())
 
@@ -135,9 +139,11 @@ def texts(tests: pd.DataFrame, beta: float) -> dict[str, str]:
 
 
 def _texts(summary: pd.DataFrame, scale: float, style: str, *, interval: bool = True) -> pd.Series:
+    reference = min(summary["beta"], key=abs) if style.startswith("+") else None  # which has no difference to itself
+
     def text(row) -> str:
-        if interval and row["mean"] == 0 and np.isnan(row["half_width"]):
-            return "–"  # the reference itself
+        if row.name[1] == reference:
+            return "–"
         return _number(row["mean"] * scale, style, row["half_width"] * scale if interval else np.nan)
 
     return summary.set_index(["checkpoint", "beta"]).apply(text, axis=1)
@@ -158,7 +164,7 @@ def compare(tests: pd.DataFrame, beta: float) -> pd.DataFrame:
 
     Indexed by metric and checkpoint. Columns: reference, beta, difference, half_width, verdict; the verdict is
     "higher" or "lower" if the 95 % interval of the difference leaves out zero, "no difference seen" if it holds zero,
-    and "one seed, no interval" if there is none.
+    "one seed, no interval" if there is none, "not finite" if a run's metric is not, and "reference" if β is that.
     """
     import pandas as pd
 
@@ -170,7 +176,8 @@ def compare(tests: pd.DataFrame, beta: float) -> pd.DataFrame:
         differences = over_beta(tests, metric, paired=True).set_index(["checkpoint", "beta"])
         for checkpoint in differences.index.unique("checkpoint"):
             told = differences.loc[(checkpoint, beta)].to_list()
-            row = (means[checkpoint, reference], means[checkpoint, beta], *told, verdict(*told))
+            said = "reference" if beta == reference else verdict(*told)
+            row = (means[checkpoint, reference], means[checkpoint, beta], *told, said)
             rows.append((metric, checkpoint, *row))
     columns = ["metric", "checkpoint", "reference", "beta", "difference", "half_width", "verdict"]
     return pd.DataFrame(rows, columns=columns).set_index(["metric", "checkpoint"])

@@ -36,13 +36,13 @@ def run(experiment: Experiment, *, progress: bool = True) -> Results:
     if max(experiment.beta_vals) > 1:
         warnings.warn("beta > 1: the objective is unbounded below, training may diverge", stacklevel=2)
     stacks = plan(experiment, results)
-    if not stacks:
-        return results
+    if stacks:
+        results.prepare()
     bar = tqdm(
         total=len(stacks) * experiment.num_epochs,
         desc=experiment.name,
         unit="epoch",
-        disable=not progress,
+        disable=not (progress and stacks),
         dynamic_ncols=True,
     )
     with bar:

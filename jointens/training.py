@@ -107,7 +107,7 @@ class Trainer:
 
     def run(self) -> list[TrainedCell]:
         """Train every epoch; the best checkpoint is the one with the lowest validation *ensemble* loss."""
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(derived_seed(self.seeds[0], "dropout"))
             return self._run()
 
@@ -206,7 +206,7 @@ def learning_rate(experiment: Experiment, epoch: int) -> float:
     """The step size during `epoch`, counted from 1: a switch at 30 lowers it after thirty epochs."""
     if experiment.scheduler == "none":
         return experiment.learning_rate
-    return experiment.learning_rate * experiment.gamma ** sum(switch < epoch for switch in experiment.lr_switch)
+    return experiment.learning_rate * experiment.gamma ** sum(switch < epoch for switch in experiment.switches)
 
 
 def _optimiser(experiment: Experiment, ensemble: Ensemble) -> torch.optim.Optimizer:

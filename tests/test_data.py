@@ -25,9 +25,11 @@ def test_the_split_depends_on_the_seed_alone():
 
 
 def test_a_smaller_training_part_changes_nothing_else():
-    full, small = load_data("digits", seed=0), load_data("digits", seed=0, train_size=100)
+    full, small = (load_data("digits", seed=0, train_size=n, label_noise=0.5) for n in (None, 100))
     assert len(small.train) == 100
     assert torch.equal(small.train.inputs, full.train.inputs[:100])
+    assert torch.equal(small.train.targets, full.train.targets[:100])
+    assert torch.equal(small.val.targets, full.val.targets)
     assert torch.equal(small.val.inputs, full.val.inputs)
     assert torch.equal(small.test.inputs, full.test.inputs)
 

@@ -1,5 +1,7 @@
 """The algebra: identities, gradients against their closed forms, and what is refused."""
 
+import functools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy, one_hot
 
 from jointens import decompose, ensemble_output, joint_objective
+from jointens.decomposition import decompose_unchecked
 
 CASES = [
     ("cross_entropy", "scores"),
@@ -178,6 +181,24 @@ def test_stable_for_large_logits(average):
     assert outputs.grad.isfinite().all()
 
 
+@pytest.mark.parametrize(("scale", "spread", "offset"), [(20, 0.01, 0), (200, 0.5, 0), (1, 0.1, 1000)])
+def test_small_score_diversity_is_exact_and_not_negative_in_float32(scale, spread, offset):
+    chance = torch.Generator().manual_seed(12)
+    common, own = torch.randn(1, 200, 10, generator=chance), torch.randn(5, 200, 10, generator=chance)
+    outputs, targets = offset + scale * common + spread * own, torch.zeros(200, dtype=torch.int64)
+    diversity = decompose(outputs, targets).diversity
+    exact = decompose(outputs.double(), targets).diversity
+    torch.testing.assert_close(diversity.double(), exact, rtol=1e-5, atol=1e-6)
+    assert diversity.min() > -1e-6
+
+
+def test_parts_come_out_of_vmap():
+    outputs, targets = draw((3,), 4, 5, 6, "cross_entropy", seed=13)
+    core = functools.partial(decompose_unchecked, loss="cross_entropy", average="scores")
+    for mapped, plain in zip(torch.func.vmap(core)(outputs, targets), decompose(outputs, targets), strict=True):
+        torch.testing.assert_close(mapped, plain)
+
+
 @pytest.mark.parametrize("average", ["scores", "probabilities", "released"])
 def test_float32_inside_under_autocast(average):
     outputs, targets = draw((), 5, 6, 10, "cross_entropy", seed=9)
@@ -228,6 +249,9 @@ CLASSES = torch.zeros(4, dtype=torch.int64)
         (OUTPUTS, torch.full((4, 5), torch.nan), {"loss": "squared_error"}, "finite"),
         (OUTPUTS, CLASSES, {"weights": torch.ones(4) / 4}, r"allowed is \(3,\)"),
         (OUTPUTS, CLASSES, {"weights": torch.ones(3)}, "sum 1"),
+        (OUTPUTS, CLASSES, {"weights": torch.ones(7, 3) / 3}, r"\(7, 3\); allowed is \(3,\)"),
+        (OUTPUTS, CLASSES, {"weights": torch.ones(3, dtype=torch.complex64)}, "complex64; allowed are real"),
+        (OUTPUTS, (CLASSES + 5).to(torch.uint16), {}, r"5\.\.5; allowed are 0\.\.4"),
         (OUTPUTS, CLASSES, {"weights": torch.tensor([-1.0, 1.0, 1.0])}, "non-negative"),
     ],
 )

@@ -103,6 +103,71 @@ def test_learners_are_copied():
     assert all(torch.equal(before[name], value) for name, value in learners[0].state_dict().items())
 
 
+class Tied(nn.Module):
+    """Two layers that share one weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(6, 6), nn.Linear(6, 6)
+        self.two.weight = self.one.weight
+
+    def forward(self, x):
+        return self.two(self.one(x).relu())
+
+
+def test_tied_weights_stay_tied():
+    ensembles = both(Tied)
+    inputs = torch.randn(5, 6)
+    outputs = [ensemble(inputs) for ensemble in ensembles]
+    torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-5)
+    for ensemble, output in zip(ensembles, outputs, strict=True):
+        output.square().sum().backward()
+        assert len(list(ensemble.parameters())) == (3 if ensemble.stacked else 9)
+
+
+def test_frozen_weights_stay_frozen():
+    def make():
+        learner = mlp()
+        learner[1].weight.requires_grad_(False)
+        return learner
+
+    for ensemble in both(make):
+        before = ensemble.weights()["1.weight"].clone()
+        optimiser = torch.optim.SGD([p for p in ensemble.parameters() if p.requires_grad], lr=0.1)
+        ensemble(torch.randn(5, 1, 8, 8)).square().sum().backward()
+        optimiser.step()
+        assert torch.equal(ensemble.weights()["1.weight"], before)
+
+
+def test_parameters_may_have_any_name():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weights = nn.Parameter(torch.randn(4, 2))
+            self.runs = nn.Parameter(torch.randn(2))
+
+        def forward(self, x):
+            return x @ self.weights + self.runs
+
+    torch.testing.assert_close(*[ensemble(torch.ones(3, 4)) for ensemble in both(Named)])
+
+
+def test_learners_of_one_shape_and_two_kinds_are_refused():
+    kinds = [nn.Sequential(nn.Linear(4, 4), layer) for layer in (nn.ReLU(), nn.Tanh())]
+    for stack in (True, False):
+        with pytest.raises(ValueError, match="learner 1 is built otherwise"):
+            Ensemble(kinds, stack=stack)
+
+
+@pytest.mark.parametrize("stack", [True, False])
+def test_inputs_without_their_run_axis_are_refused(stack):
+    ensemble = Ensemble([mlp() for _ in range(4)], runs=2, stack=stack)
+    with pytest.raises(ValueError, match=r"\(3, 1, 8, 8\); allowed is \(2, B, ...\)"):
+        ensemble(torch.randn(3, 1, 8, 8))
+    with pytest.raises(ValueError, match="runs is 0"):
+        Ensemble([mlp()], runs=0)
+
+
 def test_the_choice_of_stacking():
     assert Ensemble([mlp(), mlp()]).stacked
     assert not Ensemble([batch_norm_net(), batch_norm_net()]).stacked
@@ -113,7 +178,7 @@ def test_bad_input_is_named():
         Ensemble([])
     with pytest.raises(ValueError, match="3 learners for 2 runs"):
         Ensemble([mlp(), mlp(), mlp()], runs=2)
-    with pytest.raises(ValueError, match="learner 1 has other parameters"):
+    with pytest.raises(ValueError, match="learner 1 is built otherwise"):
         Ensemble([mlp(), batch_norm_net()])
     with pytest.raises(ValueError, match=r"weights do not fit: 1\.weight"):
         Ensemble([mlp(), mlp()]).load_weights({**Ensemble([mlp(), mlp()]).weights(), "1.weight": torch.zeros(1)})

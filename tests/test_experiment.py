@@ -1,5 +1,6 @@
 """Keys, their values and their checks; identity; every shipped profile."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,25 @@ def test_texts_are_read_as_yaml_and_plain_exponents_are_numbers():
     assert experiment.seeds == (3,)
     assert experiment.train_size is None
     assert experiment.stack is False
+
+
+def test_beta_has_the_digits_of_its_cells_file_and_large_seeds_are_told_apart():
+    experiment = Experiment(beta_vals=[-0.0, 0.1 + 0.2], seeds=[10**12, 10**12 + 1])
+    assert str(experiment.beta_vals) == "(0.0, 0.3)"
+    assert len({str(cell) for cell in experiment.cells}) == 4
+
+
+@pytest.mark.parametrize("nothing", [None, "none", "null", "~", ""])
+def test_optional_keys_take_every_word_for_nothing(nothing):
+    experiment = Experiment(**dict.fromkeys(("train_size", "loss", "lr_switch", "stack", "out", "tag"), nothing))
+    assert experiment == Experiment()
+
+
+def test_the_switches_follow_the_number_of_epochs():
+    experiment = Experiment(num_epochs=60)
+    assert experiment.switches == (24, 39, 54)
+    assert dataclasses.replace(experiment, num_epochs=120).switches == (48, 78, 108)
+    assert Experiment(num_epochs=1).switches == (1, 1, 1)  # after the only epoch
 
 
 def test_numbers_of_numpy_and_ranges_are_taken():
@@ -50,6 +70,18 @@ def test_numbers_of_numpy_and_ranges_are_taken():
         ({"tag": "a/b"}, "without a path separator"),
         ({"tag": "a\\b"}, "without a path separator"),
         ({"tag": ".."}, "without a path separator"),
+        ({"tag": "x" * 300}, "without a path separator"),
+        ({"tag": "a\nb"}, "allowed are printable characters"),
+        ({"seeds": "2020-13-45"}, "seeds is '2020-13-45'; allowed is a whole number"),
+        ({"seeds": b"ab"}, "allowed is a whole number"),
+        ({"stack": "!!bool x"}, "stack is '!!bool x'; allowed is true or false"),
+        ({"learning_rate": "1e39"}, "learning_rate is '1e39'; allowed is a finite number"),
+        ({"beta_vals": "1" * 400}, "allowed is a finite number"),
+        ({"num_learners": 10**20}, "allowed is at most 10000"),
+        ({"batch_size": 10**20}, "allowed is at most"),
+        ({"hidden": [10**20]}, "allowed is at most"),
+        ({"beta_vals": [-0.0, 0.0]}, "no two the same"),
+        ({"beta_vals": [0.3, 0.1 + 0.2]}, "no two the same"),
         ({"hidden": ["wide"]}, "hidden is 'wide'; allowed is a whole number"),
     ],
 )
@@ -69,6 +101,8 @@ def test_an_unknown_key_is_told_with_the_nearest_known_one():
         ("sed: [0]\n", "profile.yml: unknown key 'sed'; the nearest known one is 'seeds'"),
         ("- a\n", "holds a list; allowed are lines `key: value`"),
         ("a: [\n", "is not YAML"),
+        ("seeds: 2020-13-45\n", "is not YAML"),
+        ("false\n", "holds a bool"),
     ],
 )
 def test_bad_profiles_are_named_in_one_line(tmp_path, text, message):

@@ -46,6 +46,7 @@ def test_seeds_that_lack_a_beta_are_left_out():
     tests = frame().drop(index=frame().query("seed == 4 and beta == 1.0").index)
     paired = summaries.over_beta(tests, "accuracy", paired=True).set_index(["checkpoint", "beta"])
     assert paired.loc[("last", 1.0), "mean"] == pytest.approx(-1.015)
+    assert summaries.shift(tests, "accuracy", 1.0)[0] == pytest.approx(0)
 
 
 def test_the_reference_is_the_beta_nearest_to_zero():
@@ -63,6 +64,7 @@ def test_table():
         == f"−102.00 ± {100 * summaries.mean_interval([s / 100 for s in SEEDS])[1]:.2f}"
     )
     assert table.loc[("last", 0.0), "Δ accuracy, points"] == "–"
+    assert summaries.table(frame(seeds=[3]).assign(accuracy=0.5)).loc[("last", 1.0), "Δ accuracy, points"] == "+0.00"
     assert summaries.table(frame(seeds=[3])).loc[("last", 1.0), "Δ accuracy, points"] == "−103.00"
 
 
@@ -99,6 +101,7 @@ def test_compare_and_verdicts():
     assert compared.loc[("diversity", "best"), "verdict"] == "no difference seen"
     assert compared.loc[("train_ensemble", "last"), ["reference", "beta", "difference"]].tolist() == [1, 0, -1]
     assert set(summaries.compare(frame(seeds=[0]), 1.0)["verdict"]) == {"one seed, no interval"}
+    assert set(summaries.compare(frame(), 0.0)["verdict"]) == {"reference"}
     side_by_side = summaries.verdicts({"a": frame(), "b": frame()}, [0.5, 1.0])
     assert side_by_side.columns.to_list() == ["a, β = 0.5", "a, β = 1", "b, β = 0.5", "b, β = 1"]
     assert set(side_by_side.loc[("ensemble accuracy", "last")]) == {"lower"}

@@ -3,6 +3,10 @@
 import ast
 import json
 import math
+import os
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -135,6 +139,51 @@ def test_killed_while_writing_it_ends_with_the_same_files(tiny, tmp_path, traine
     assert contents(results.folder) == contents(undisturbed.folder)
 
 
+def test_killed_before_the_table_is_written_it_is_written_by_the_next_run(tiny, monkeypatch):
+    run(tiny())
+    monkeypatch.setattr(Results, "write_csv", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(tiny(seeds=[0, 1, 2]))
+    monkeypatch.undo()
+    results = run(tiny(seeds=[0, 1, 2]))
+    assert len(pd.read_csv(results.folder / "results.csv")) == 6
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tiny):
+    results = run(tiny(seeds=[0]))
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True
+    ).stdout
+    left, living = (results.folder / "cells" / f".x.npz.tmp.{platform.node()}.{p}" for p in (dead.strip(), os.getpid()))
+    left.touch(), living.touch()
+    run(tiny(seeds=[0, 1]))
+    assert living.exists() and not left.exists()
+
+
+def test_a_damaged_cell_is_named(tiny):
+    results = run(tiny())
+    path = results.path(Cell(1.0, 1))
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(InputError, match=r"beta=1,seed=1.json is damaged or of another experiment; remove it"):
+        run(tiny(seeds=[0, 1, 2]))
+    path.unlink()
+    assert len(run(tiny(seeds=[0, 1, 2])).tests()) == 12
+
+
+def test_cells_without_their_experiment_are_refused(tiny):
+    results = run(tiny(tag="mine"))
+    (results.folder / "experiment.yml").unlink()
+    with pytest.raises(InputError, match="cells of an unknown experiment"):
+        run(tiny(tag="mine", num_epochs=3))
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_training(tiny, tmp_path, trained_cells):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot (read|write) results (in|to) .*file.*: Not a directory"):
+        run(tiny(out=str(tmp_path / "file")))
+    assert not trained_cells
+
+
 def test_a_file_is_there_whole_or_not_at_all(tiny, monkeypatch):
     experiment = tiny()
     monkeypatch.setattr(np, "savez", lambda file, **_: (file.write(b"half"), 1 / 0))
@@ -163,6 +212,16 @@ def test_load_gives_the_best_ensemble_back(tiny, stack):
         stored = results.outputs(Cell(float(beta), 1))["test_outputs_best"]
         with torch.no_grad():
             torch.testing.assert_close(ensemble(test.inputs), torch.from_numpy(stored), rtol=0, atol=1e-5)
+
+
+def test_load_takes_any_path_to_the_folder(tiny, tmp_path, monkeypatch):
+    results = run(tiny(seeds=[0]))
+    moved = results.folder.rename(tmp_path / "none")
+    expected = jointens.load(moved, beta=0, seed=0).weights()
+    monkeypatch.chdir(moved)
+    for folder in (".", "cells/..", "../none/", str(moved)):
+        for name, value in jointens.load(folder, beta=-0.0, seed=0).weights().items():
+            assert torch.equal(value, expected[name])
 
 
 def test_load_names_what_is_missing(tiny, tmp_path):
