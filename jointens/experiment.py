@@ -153,7 +153,7 @@ class Experiment:
         return cls(**{name: namespace[name] for name in cls.names() if name in namespace})
 
     @classmethod
-    def from_profile(cls, path: str | Path, **overrides: Any) -> Experiment:
+    def from_profile(cls, path: str | Path, /, **overrides: Any) -> Experiment:
         """An experiment from a profile, a YAML file of keys and values; `overrides` win over the file."""
         try:
             profile = read_yaml(Path(path).read_text(encoding="utf-8"))

@@ -48,6 +48,7 @@ def test_the_folder_is_the_last_line_and_a_second_run_trains_nothing(command, ca
         (["dataset=mnist"], "dataset is 'mnist'; known are digits, diabetes"),
         (["base_learner=RNN"], "base_learner is 'RNN'; known are MLP"),
         (["tag=a/b"], "tag is 'a/b'; allowed is a folder's name without a path separator"),
+        (["path=x"], "unknown key 'path'; the nearest known one is 'batch_size'"),
         (["num_epochs"], "'num_epochs' is no key=value (see python -m jointens run --help)"),
         pytest.param(
             ["device=cuda"],
@@ -99,26 +100,29 @@ def test_beta_above_one_is_one_line_of_warning(command, capsys):
 )
 def test_stopped_it_says_so_and_goes_on(profile, tmp_path, sent, status, word):
     """A real process, stopped between two cells; the same command then trains the rest."""
-    keys = [f"out={tmp_path / 'runs'}", "stack=false", "tag=t", "seeds=[0,1,2,3,4]", "num_epochs=40"]
+    keys = [f"out={tmp_path / 'runs'}", "stack=false", "tag=t", "num_epochs=20"]
     command = [sys.executable, "-m", "jointens", "run", str(profile), *keys]
     cells = tmp_path / "runs" / "t" / "cells"
 
     def heed_interrupts():  # a shell's background jobs, and what they start, are born deaf to SIGINT
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    long = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
+    endless = [*command, f"seeds={list(range(500))}"]
+    process = subprocess.Popen(endless, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     while not list(cells.glob("*.json")):
-        assert long.poll() is None
+        assert process.poll() is None
         time.sleep(0.02)
-    long.send_signal(sent)
-    _, told = long.communicate(timeout=60)
-    assert long.returncode == status, told
+    process.send_signal(sent)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == status, told
     assert told.splitlines()[-1] == f"jointens: {word}; finished cells are kept, the same command goes on"
     finished = {path: path.stat().st_mtime_ns for path in cells.glob("*.json")}
-    assert 0 < len(finished) < 10
-    again = subprocess.run(command, capture_output=True, text=True)
+    assert 0 < len(finished) < 1000
+
+    seed = len(finished) // 2  # the first that has a cell missing
+    again = subprocess.run([*command, f"seeds={list(range(seed + 1))}"], capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert len(list(cells.glob("*.json"))) == 10
+    assert len(list(cells.glob("*.json"))) == 2 * (seed + 1)
     assert all(path.stat().st_mtime_ns == time for path, time in finished.items())
     assert [path.name for path in cells.iterdir() if path.name.startswith(".")] == []
 
