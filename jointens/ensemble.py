@@ -60,7 +60,7 @@ class Ensemble(nn.Module):
             self.learners = nn.ModuleList(copy.deepcopy(learner) for learner in learners)
 
     def _stack(self, learners: list[nn.Module]) -> None:
-        """Hold the learners' weights as tensors with leading axes (R, M), and one learner without weights."""
+        """Hold the learners' weights as tensors with leading axes (R, M), and one learner that computes with them."""
         params, buffers = stack_module_state(learners)
         for name, value in params.items():
             stacked = value.detach().reshape(*self.lead, *value.shape[1:])
@@ -69,7 +69,7 @@ class Ensemble(nn.Module):
         for name, value in buffers.items():
             self.register_buffer(_flat(name), value.detach().clone().reshape(*self.lead, *value.shape[1:]))
         self._names = {_flat(name): name for name in (*params, *buffers)}
-        # In a tuple, so that its weights, which are never used, are not taken for parameters of this module.
+        # In a tuple, so that its own weights, which are never used, are not taken for parameters of this module.
         self._skeleton = (copy.deepcopy(learners[0]),)
 
     def train(self, mode: bool = True) -> Ensemble:

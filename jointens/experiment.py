@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import functools
 import hashlib
 import json
 import os
@@ -38,6 +39,11 @@ class Cell(NamedTuple):
 
     def __str__(self) -> str:
         return f"beta={self.beta:.12g},seed={self.seed}"
+
+
+def canonical_beta(beta: float) -> float:
+    """β as its cell's file names it: twelve digits are all of it, and −0 is 0."""
+    return float(f"{beta:.12g}") + 0.0
 
 
 def _key(default: Any, meaning: str, *, numbers: bool = True, **check: Any) -> Any:
@@ -102,8 +108,7 @@ class Experiment:
             value = _coerced(field.name, getattr(self, field.name), hints[field.name])
             _check(field.name, value, field.metadata["check"])
             object.__setattr__(self, field.name, value)
-        # Twelve digits name a cell's file, so they are all of β; and −0 is 0.
-        object.__setattr__(self, "beta_vals", tuple(float(f"{beta:.12g}") + 0.0 for beta in self.beta_vals))
+        object.__setattr__(self, "beta_vals", tuple(map(canonical_beta, self.beta_vals)))
         for name in ("beta_vals", "seeds"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
@@ -147,8 +152,9 @@ class Experiment:
         """
         plain = (int, float, str, list, tuple, dict, type(None))
         for name, value in namespace.items():
-            near = difflib.get_close_matches(name, cls.names(), n=1, cutoff=0.75)
-            if isinstance(value, plain) and near and name not in cls.names() and not name.startswith("_"):
+            if name in cls.names() or name.startswith("_") or not isinstance(value, plain):
+                continue
+            if near := difflib.get_close_matches(name, cls.names(), n=1, cutoff=0.75):
                 raise InputError(f"unknown key {name!r}; the nearest known one is {near[0]!r}")
         return cls(**{name: namespace[name] for name in cls.names() if name in namespace})
 
@@ -188,7 +194,7 @@ class Experiment:
         values = {name: getattr(self, name) for name in names} | {"lr_switch": self.switches}
         return {"numbers": NUMBERS} | {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
 
-    @property
+    @functools.cached_property  # every cell that is read asks for it
     def hash(self) -> str:
         """Eight hexadecimal digits of the identity, less what is at its default: a key added later renames no run."""
         follow = ("numbers", "dataset", "num_epochs")  # what other defaults follow from is always in

@@ -20,9 +20,10 @@ import numpy as np
 import yaml
 
 from . import atomic
+from .decomposition import Decomposition
 from .ensemble import Ensemble
 from .errors import InputError
-from .experiment import Cell, Experiment, read_yaml
+from .experiment import Cell, Experiment, canonical_beta, read_yaml
 from .training import TrainedCell, new_ensemble
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ CSV_COLUMNS = (
     "beta", "run", "train_loss", "val_loss", "val_div", "val_ind_loss", "val_ens_loss", "val_acc_ens", "val_acc_ind",
     "test_loss", "test_div", "test_ind_loss", "test_ens_loss", "test_acc_ens", "test_acc_ind",
 )  # fmt: skip
-LOSSES = ("individual", "ensemble", "diversity")
 
 
 def default_out() -> Path:
@@ -163,9 +163,11 @@ class Results:
         rows = []
         for cell in self.cells():
             epochs = {"best": cell["best_epoch"], "last": len(cell["history"]["learning_rate"])}
+            course = _metrics(cell["history"]["train"])
             for checkpoint, epoch in epochs.items():
-                course = _metrics(cell["history"]["train"])
-                seen = {f"train_{loss}": course[loss][epoch - 1] if epoch else math.nan for loss in LOSSES}
+                seen = {
+                    f"train_{loss}": course[loss][epoch - 1] if epoch else math.nan for loss in Decomposition._fields
+                }
                 row = {"beta": cell["beta"], "seed": cell["seed"], "checkpoint": checkpoint, "epoch": epoch}
                 rows.append(row | _metrics(cell["test"][checkpoint]) | seen)
         return pd.DataFrame(rows)
@@ -217,7 +219,7 @@ def load(folder: str | os.PathLike, beta: float, seed: int) -> Ensemble:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    folder, cell = Path(folder), Cell(float(f"{beta:.12g}") + 0.0, int(seed))
+    folder, cell = Path(folder), Cell(canonical_beta(beta), int(seed))
     if not (folder / "experiment.yml").exists():
         raise InputError(f"{folder} is no results folder: it holds no experiment.yml")
     keys = {key: value for key, value in _read_identity(folder).items() if key != "numbers"}
@@ -257,7 +259,7 @@ def _finite(tree: Any) -> Any:
 
 def _metrics(stored: dict[str, Any]) -> dict[str, Any]:
     """A cell's stored metrics as the columns of a frame; null, a loss that was not finite, becomes NaN."""
-    metrics = {name: np.array(stored[name], dtype=float) for name in LOSSES}
+    metrics = {name: np.array(stored[name], dtype=float) for name in Decomposition._fields}
     if "accuracy" in stored:
         metrics["accuracy"] = np.array(stored["accuracy"], dtype=float)
         metrics["individual_accuracy"] = np.array(stored["learner_accuracy"], dtype=float).mean(-1)

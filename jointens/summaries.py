@@ -127,8 +127,9 @@ def texts(tests: pd.DataFrame, beta: float) -> dict[str, str]:
         told[name] = _number(row["beta"] * scale, f".{digits - 1}f")
         told[f"{name}_reference"] = _number(row["reference"] * scale, f".{digits - 1}f")
         told[f"{name}_difference"] = _number(row["difference"] * scale, f"+.{digits}f", row["half_width"] * scale)
-        mean, half_width = shift(tests, metric, beta)
-        told[f"{metric}_shift"] = _number(mean * scale, f"+.{digits}f", half_width * scale)
+        if f"{metric}_shift" not in told:  # the same for both checkpoints
+            mean, half_width = shift(tests, metric, beta)
+            told[f"{metric}_shift"] = _number(mean * scale, f"+.{digits}f", half_width * scale)
     for checkpoint in compared.index.unique("checkpoint"):
         diversity = compared.loc[("diversity", checkpoint)]
         told[f"diversity_{checkpoint}_ratio"] = _number(diversity["beta"] / diversity["reference"], ".0f")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 from tqdm import tqdm
 
@@ -28,7 +29,8 @@ def run(experiment: Experiment, *, progress: bool = True) -> Results:
     """Train the cells of the grid that are not in the results folder yet, and give the results of all.
 
     progress: a bar on standard error with the mean validation losses and the time left.
-    Raises InputError, before anything is written, if the folder holds another experiment or the device is not here.
+    Raises InputError, before anything is trained, if the folder holds another experiment or cannot be written, or if
+    the device is not here.
     Stopped at any moment and called again, it ends with the same files as if it had not been stopped.
     """
     device = choose_device(experiment.device)
@@ -95,8 +97,6 @@ def _stack_size(experiment: Experiment) -> int:
 
 def provenance(device: torch.device, stack: Sequence[Cell], *, seconds: float) -> dict[str, Any]:
     """Where, when and from what a stack's cells came: everything about them that may differ between two equal runs."""
-    import numpy
-
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "stack": [list(cell) for cell in stack],

@@ -69,7 +69,7 @@ def measure(outputs: Tensor, targets: Tensor, *, loss: str, average: str) -> dic
     learner_accuracy: `(R, M)`. Losses in nats or squared target units, accuracies as fractions.
     """
     parts = decompose_unchecked(outputs, targets, loss=loss, average=average)
-    means = {name: getattr(parts, name).mean(-1) for name in ("individual", "ensemble", "diversity")}
+    means = {name: part.mean(-1) for name, part in parts._asdict().items()}
     if loss == "cross_entropy":
         joint = ensemble_output_unchecked(outputs, loss=loss, average=average)  # (R, N, K)
         means["accuracy"] = (joint.argmax(-1) == targets).float().mean(-1)

@@ -190,7 +190,8 @@ for name, text in summaries.texts((clean or results).tests(), joint).items():
 
 # %%
 runs = {"noisy": results, "clean": clean} if clean else {"this run": results}
-shown = sorted(experiment.beta_vals, key=lambda beta: abs(beta - joint))[1::-1]
+nearest = sorted(experiment.beta_vals, key=lambda beta: abs(beta - joint))
+shown = sorted(nearest[:2])  # joint training and the value next to it
 summaries.verdicts({name: run.tests() for name, run in runs.items()}, shown)
 
 # %% [markdown]

@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from jointens.__main__ import main
+from jointens.__main__ import _stoppable, _Stopped, main
 
 PROFILE = (
     "dataset: digits\ntrain_size: 64\nhidden: [8]\nnum_learners: 2\nnum_epochs: 2\nseeds: [0]\nbeta_vals: [0, 1]\n"
@@ -125,6 +125,25 @@ def test_stopped_it_says_so_and_goes_on(profile, tmp_path, sent, status, word):
     assert len(list(cells.glob("*.json"))) == 2 * (seed + 1)
     assert all(path.stat().st_mtime_ns == time for path, time in finished.items())
     assert [path.name for path in cells.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stop_that_is_dropped_comes_again():
+    """Python drops what a signal handler raises inside a destructor."""
+    dropped = []
+
+    class Deaf:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.1)  # the handler runs here, at the latest
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(_Stopped) as stop, _stoppable():
+        Deaf()
+        dropped.append(True)
+        time.sleep(10)
+    assert dropped and stop.value.args == (signal.SIGTERM,)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_help_lists_every_key(capsys):
