@@ -125,10 +125,10 @@ def decompose_unchecked(
         )
     if average == "released":  # probabilities are taken for scores: from here on it *is* score averaging
         outputs, average = outputs.softmax(-1), "scores"
-    log_p = log_softmax(outputs, -1)  # (..., M, B, K)
+    log_p = _log_softmax(outputs)  # (..., M, B, K)
     scores = _ensemble_scores(outputs, log_p, average, weights)  # (..., B, K)
     own = _log_likelihood(log_p, targets.unsqueeze(-2))  # (..., M, B)
-    joint = _log_likelihood(log_softmax(scores, -1), targets)  # (..., B)
+    joint = _log_likelihood(_log_softmax(scores), targets)  # (..., B)
     if average == "scores":
         # mean_i KL(p̄ ‖ p_i) = −log Σ_k exp(mean_i log p_ik), without the difference of two large numbers that
         # mean_i lse(f_i) − lse(f̄), the same quantity, would be
@@ -145,7 +145,7 @@ def ensemble_output_unchecked(outputs: Tensor, *, loss: str, average: str, weigh
         return _average(outputs, weights)
     if average == "released":
         return _average(outputs.softmax(-1), weights)
-    log_p = log_softmax(outputs, -1) if average == "probabilities" else None
+    log_p = _log_softmax(outputs) if average == "probabilities" else None
     return _ensemble_scores(outputs, log_p, average, weights)
 
 
@@ -165,6 +165,17 @@ def _average(values: Tensor, weights: Tensor | None, axis: int = -3) -> Tensor:
         return values.mean(axis)
     weights = weights.to(values)[(..., *[None] * (-axis - 1))]  # (..., M) → (..., M, 1[, 1])
     return (values * weights).sum(axis)
+
+
+def _log_softmax(outputs: Tensor) -> Tensor:
+    """log softmax over the classes: `(..., B, K)` → `(..., B, K)`.
+
+    Stacked perceptrons give outputs that lie in memory as `(..., K, B)`. Taken as they lie, the vector units work on
+    many examples at once instead of on ten classes, and nothing is copied.
+    """
+    if outputs.mT.is_contiguous():
+        return log_softmax(outputs.mT, -2).mT
+    return log_softmax(outputs, -1)
 
 
 def _log_likelihood(log_p: Tensor, targets: Tensor) -> Tensor:

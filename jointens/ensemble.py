@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import stack_module_state
 
 from .randomness import derived_seed
+from .stacking import forward_any, forward_perceptrons, perceptron_layers
 
 
 def seeded_learners(make: Callable[[], nn.Module], num_learners: int, seed: int) -> list[nn.Module]:
@@ -32,7 +33,7 @@ class Ensemble(nn.Module):
     inputs `(R, B, ...)` → outputs `(R, M, B, K)`.
 
     learners: M modules, or R·M modules with the runs one after the other. They are copied, not shared.
-    stack: True evaluates all learners as one batched tensor program (`torch.func.vmap`), False calls one after the
+    stack: True evaluates all learners as one batched tensor program (stacking.py), False calls one after the
         other; outputs and gradients are the same but for rounding and the draws of dropout. None stacks learners
         without convolutions: batched small matrix products are many times faster than a loop, grouped convolutions not.
 
@@ -71,6 +72,7 @@ class Ensemble(nn.Module):
         self._names = {_flat(name): name for name in (*params, *buffers)}
         # In a tuple, so that its own weights, which are never used, are not taken for parameters of this module.
         self._skeleton = (copy.deepcopy(learners[0]),)
+        self._layers = perceptron_layers(learners[0])
 
     def train(self, mode: bool = True) -> Ensemble:
         if self.stacked:
@@ -90,12 +92,10 @@ class Ensemble(nn.Module):
         return torch.stack([torch.stack([next(members)(x) for _ in range(self.num_learners)]) for x in inputs])
 
     def _forward_stacked(self, inputs: Tensor) -> Tensor:
-        def learner(weights: dict[str, Tensor], x: Tensor) -> Tensor:
-            return functional_call(self._skeleton[0], weights, (x,))
-
-        over_learners = vmap(learner, in_dims=(0, None), randomness="different")  # → (M, B, K)
-        over_runs = vmap(over_learners, in_dims=(0, 0), randomness="different")  # → (R, M, B, K)
-        return (over_learners if self.runs is None else over_runs)(self._own_weights(), inputs)
+        weights, runs = self._own_weights(), self.runs is not None
+        if self._layers:
+            return forward_perceptrons(self._layers, weights, inputs, runs=runs)
+        return forward_any(self._skeleton[0], weights, inputs, runs=runs)
 
     def _own_weights(self) -> dict[str, Tensor]:
         own = _tensors(self)

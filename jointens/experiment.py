@@ -25,7 +25,7 @@ from .errors import InputError
 from .learners import LEARNERS
 
 # Raised when a change of the code changes the numbers of a cell: old results are then another experiment's.
-NUMBERS = 1
+NUMBERS = 2
 LARGEST = 1e30  # of any number: beyond it float32, in which everything is trained, is soon infinite
 OPTIMISERS = ("SGD", "Adam")
 SCHEDULERS = ("ExponentialLR", "none")

@@ -16,7 +16,7 @@ from .experiment import Cell, Experiment
 from .learners import make_learner
 from .randomness import derived_seed, generator
 
-EVALUATION_BATCH = 1000  # examples per forward without gradients
+EVALUATION_BATCH = 1000  # examples, over all runs, per forward without gradients; at least a training batch each
 
 # Called after each epoch with its number, from 1, and the stack's mean losses (host numbers).
 OnEpoch = Callable[[int, dict[str, float]], None]
@@ -72,8 +72,8 @@ def measure(outputs: Tensor, targets: Tensor, *, loss: str, average: str) -> dic
     means = {name: part.mean(-1) for name, part in parts._asdict().items()}
     if loss == "cross_entropy":
         joint = ensemble_output_unchecked(outputs, loss=loss, average=average)  # (R, N, K)
-        means["accuracy"] = (joint.argmax(-1) == targets).float().mean(-1)
-        means["learner_accuracy"] = (outputs.argmax(-1) == targets.unsqueeze(-2)).float().mean(-1)
+        means["accuracy"] = (joint.max(-1).indices == targets).float().mean(-1)
+        means["learner_accuracy"] = (outputs.max(-1).indices == targets.unsqueeze(-2)).float().mean(-1)
     return means
 
 
@@ -131,7 +131,8 @@ class Trainer:
             best_loss = torch.where(better, val["ensemble"], best_loss)
             best_epoch = torch.where(better, epoch, best_epoch)
             for name, value in self.ensemble.weights().items():  # (R, M, ...)
-                best_weights[name] = torch.where(better.view(-1, *[1] * (value.ndim - 1)), value, best_weights[name])
+                best = best_weights[name]
+                torch.where(better.view(-1, *[1] * (value.ndim - 1)), value, best, out=best)
             if self.on_epoch:  # the epoch's only wait for the device
                 self.on_epoch(epoch, {name: val[name].mean().item() for name in ("ensemble", "individual")})
 
@@ -171,8 +172,9 @@ class Trainer:
     def _outputs(self, split: Split) -> Tensor:
         """The learners' outputs on a part of the data, `(R, M, N, K)`."""
         self.ensemble.eval()
-        chunks = split.inputs.split(EVALUATION_BATCH, dim=1)
-        return torch.cat([self.ensemble(chunk[self.run_seed]) for chunk in chunks], dim=-2)
+        size = max(self.experiment.batch_size, EVALUATION_BATCH // len(self.cells))
+        chunks = split.inputs.split(size, dim=1)
+        return torch.cat([self.ensemble(chunk[self.run_seed]).mT for chunk in chunks], dim=-1).mT
 
     @torch.no_grad()
     def _measure(self, outputs: Tensor, split: Split) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from torch import nn
 
 from jointens import Ensemble, make_learner
 from jointens.ensemble import seeded_learners
+from jointens.stacking import forward_any, forward_perceptrons, perceptron_layers
 
 
 def batch_norm_net() -> nn.Module:
@@ -47,6 +48,52 @@ def test_stacked_is_looped(make, runs):
     if make is batch_norm_net:
         assert not torch.equal(ensembles[0].weights()["1.running_mean"], torch.zeros(*ensembles[0].lead, 4))
         assert (ensembles[0].weights()["1.num_batches_tracked"] == 1).all()
+
+
+@pytest.mark.parametrize("runs", [None, 2])
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_products_of_perceptrons_are_what_vmap_gives(runs, bias):
+    def make():
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(6, 5, bias=bias), nn.ReLU(), nn.Linear(5, 4, bias=bias), nn.ReLU(), nn.Linear(4, 3)
+        )
+
+    learner = make()
+    weights = Ensemble([make() for _ in range(3 * (runs or 1))], runs=runs, stack=True).weights()
+    for examples in (7, 1, 0):
+        inputs = torch.randn(*([runs] if runs else []), examples, 2, 3)
+        before = inputs.clone()
+        products = forward_perceptrons(perceptron_layers(learner), weights, inputs, runs=runs is not None)
+        assert products.shape == (*([runs] if runs else []), 3, examples, 3)
+        torch.testing.assert_close(products, forward_any(learner, weights, inputs, runs=runs is not None))
+        assert torch.equal(inputs, before)
+
+
+def test_only_plain_perceptrons_are_taken_for_such():
+    flatten, relu = nn.Flatten(), nn.ReLU()
+    one, two, hooked = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+    assert perceptron_layers(mlp()) == ["1", "3"]
+    assert perceptron_layers(nn.Sequential(flatten, one)) == ["1"]
+    hooked.register_forward_pre_hook(lambda module, inputs: None)
+    tied = nn.Linear(4, 4)
+    tied.weight = one.weight
+    for others in (
+        [],
+        [flatten],
+        [one],
+        [flatten, one, relu],
+        [flatten, one, two],
+        [flatten, one, relu, one],
+        [flatten, one, nn.ReLU(), two, relu, one],
+        [flatten, one, relu, tied],
+        [flatten, one, relu, hooked],
+        [flatten, one, nn.Tanh(), two],
+        [flatten, one, relu, nn.Dropout(), two],
+        [nn.Flatten(2), one, relu, two],
+        [flatten, one, relu, nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))],
+    ):
+        assert perceptron_layers(nn.Sequential(*others)) is None, others
+    assert perceptron_layers(batch_norm_net()) is None
 
 
 def test_dropout_differs_between_stacked_learners_and_rests_in_evaluation():

@@ -1,0 +1,151 @@
+"""How much faster than a plain loop is the sweep? Both do the same work, in turn, in one process.
+
+    python benchmarks/sweep_speed.py                       the whole comparison: five rounds, some minutes
+    python benchmarks/sweep_speed.py --rounds 1 --epochs 3 --seeds 2
+
+The work: digits, MLP 64-64-64-10, M = 5, 6 β × seeds, as many epochs; data read once for each seed. The sweep
+(`jointens.run`) also measures the training losses after each epoch and writes its results folder; the plain loop
+(plain.py) does not. Prints the medians, the ratio round by round, the losses that both reached, and where the time of
+the sweep goes. Exit code 1 if the losses differ by more than rounding explains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+import plain
+import torch
+
+import jointens
+from jointens import training
+from jointens.data import DATASETS, load_data
+from jointens.ensemble import seeded_learners
+from jointens.summaries import mean_interval
+
+
+def by_plain_loop(experiment: jointens.Experiment) -> dict[str, np.ndarray]:
+    """Ensemble losses of every cell: validation `(cells, epochs)`, test at best and last `(cells,)`."""
+    dataset = DATASETS[experiment.dataset]
+
+    def make() -> torch.nn.Module:
+        return jointens.make_learner("MLP", dataset.input_shape, dataset.num_outputs, hidden=experiment.hidden)
+
+    data = {seed: load_data(experiment.dataset, seed=seed) for seed in experiment.seeds}
+    trained = [
+        plain.train(experiment, beta, seed, data[seed], seeded_learners(make, experiment.num_learners, seed))
+        for beta, seed in experiment.cells
+    ]
+    return {name: np.array([of[name] for of in trained]) for name in trained[0]}
+
+
+def by_sweep(experiment: jointens.Experiment) -> dict[str, np.ndarray]:
+    """The same from the sweep, trained anew."""
+    with tempfile.TemporaryDirectory() as out:
+        cells = jointens.run(dataclasses.replace(experiment, out=out), progress=False).cells()
+    test = {when: np.array([cell["test"][when]["ensemble"] for cell in cells]) for when in ("best", "last")}
+    return {"validation": np.array([cell["history"]["val"]["ensemble"] for cell in cells])} | test
+
+
+def compared(plain_losses: dict[str, np.ndarray], ours: dict[str, np.ndarray], num_betas: int) -> tuple[str, bool]:
+    """Both sides' losses in a few lines, and whether they agree.
+
+    After one epoch only rounding may lie between the two of a run. Later training amplifies that, at β = 1 most of
+    all, since nothing holds the learners' zero-sum differences; so at the end the mean difference over all runs must
+    be small against what seeds do to the loss, or have zero in its 95 % interval.
+    """
+    first = np.abs(plain_losses["validation"][:, 0] - ours["validation"][:, 0]).max()
+    lines, agree = [f"after one epoch, largest difference in validation loss: {first:.1e}"], first < 1e-4
+    for when in ("best", "last"):
+        theirs, own = plain_losses[when], ours[when]
+        mean, half = mean_interval(own - theirs)
+        spread = theirs.reshape(-1, num_betas).std(0).mean()  # over seeds
+        lines.append(
+            f"test ensemble loss, {when:4}: plain {theirs.mean():.5f}, sweep {own.mean():.5f}; "
+            f"difference {mean:+.1e} ± {half:.1e}, spread over seeds {spread:.1e}"
+        )
+        agree &= abs(mean) < max(spread / 10, np.nan_to_num(half))
+    return "\n".join(lines), bool(agree)
+
+
+PHASES = {  # of the Trainer, by the method that does it
+    "_train_epoch": "forward, backward and step",
+    "_outputs": "outputs for validation and test",
+    "_measure": "losses and accuracies of those",
+    "__init__": "data, initial weights",
+    "_results": "to the host, apart by run",
+}
+
+
+def shares(experiment: jointens.Experiment) -> str:
+    """Where a sweep's time goes: the share of each phase, by timing the trainer's methods from outside."""
+    spent, whole = Counter(), {name: getattr(training.Trainer, name) for name in PHASES}
+
+    def timed(name: str) -> Callable:
+        def method(*args, **keys):
+            start = time.perf_counter()
+            try:
+                return whole[name](*args, **keys)
+            finally:
+                spent[name] += time.perf_counter() - start
+
+        return method
+
+    for name in PHASES:
+        setattr(training.Trainer, name, timed(name))
+    start = time.perf_counter()
+    by_sweep(experiment)
+    total = time.perf_counter() - start
+    for name in PHASES:
+        setattr(training.Trainer, name, whole[name])
+    rows = [(spent[name], said) for name, said in PHASES.items()]
+    rows.append((total - spent.total(), "best weights, files, everything else"))
+    return "\n".join(f"{seconds / total:6.1%}  {said}" for seconds, said in sorted(rows, reverse=True))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="times that each side trains everything (5)")
+    parser.add_argument("--epochs", type=int, default=30, help="epochs of each run (30)")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds for each of the 6 β (5)")
+    told = parser.parse_args()
+    experiment = jointens.Experiment(num_epochs=told.epochs, seeds=range(told.seeds), device="cpu")
+    # Once around, uncounted, so that neither side pays for imports and first calls.
+    warm = dataclasses.replace(experiment, num_epochs=1, seeds=[0])
+    by_plain_loop(warm), by_sweep(warm)
+
+    seconds, losses = {by_plain_loop: [], by_sweep: []}, {}
+    for number in range(1, told.rounds + 1):
+        for side in seconds:
+            start = time.perf_counter()
+            losses[side] = side(experiment)
+            seconds[side].append(time.perf_counter() - start)
+        last = {side: times[-1] for side, times in seconds.items()}
+        print(
+            f"round {number}: plain loop {last[by_plain_loop]:.2f} s, sweep {last[by_sweep]:.2f} s, "
+            f"ratio {last[by_plain_loop] / last[by_sweep]:.1f}",
+            flush=True,
+        )
+    ratios = [slow / fast for slow, fast in zip(*seconds.values(), strict=True)]
+    print(
+        f"\n{len(experiment.cells)} runs, M = {experiment.num_learners}, {experiment.num_epochs} epochs, 1000 images; "
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads\n"
+        f"plain loop  {median(seconds[by_plain_loop]):7.2f} s   (median of {told.rounds})\n"
+        f"sweep       {median(seconds[by_sweep]):7.2f} s\n"
+        f"ratio       {median(ratios):7.1f}     ({min(ratios):.1f} to {max(ratios):.1f})\n"
+    )
+    text, agree = compared(losses[by_plain_loop], losses[by_sweep], len(experiment.beta_vals))
+    print(text, "the losses agree\n" if agree else "THE LOSSES DIFFER\n", "where the sweep's time goes:", sep="\n")
+    print(shares(experiment))
+    return 0 if agree else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
