@@ -16,7 +16,7 @@ help:
 	@echo "make book       run every notebook on this machine, then build the book: _build/html/index.html"
 	@echo "make html       build the book from the outputs that are stored in the notebooks"
 	@echo "make test       run all tests, the notebooks among them"
-	@echo "make notebooks  train everything anew and refresh the outputs stored in the notebooks"
+	@echo "make notebooks  train anew and refresh the stored outputs of notebooks where they are stale (ALL=1: of every one)"
 	@echo "make lock       resolve requirements.txt into constraints.txt, for Python 3.11 to 3.13"
 	@echo "make clean      remove what was built; runs/ and .venv stay"
 
@@ -31,7 +31,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
 notebooks: $(INSTALLED)
-	$(BIN)/python book/build.py refresh
+	$(BIN)/python book/build.py refresh $(if $(ALL),all)
 
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --upgrade --quiet \

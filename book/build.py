@@ -1,9 +1,10 @@
 """Runs the notebooks for the book: each `notebooks/NAME.py` through papermill, into an executed `NAME.ipynb`.
 
-    python book/build.py overlay    into _build/overlay, a copy of the book's sources; no tracked file changes
-    python book/build.py refresh    into notebooks/, afresh: nothing that was trained before is used
+    python book/build.py overlay        into _build/overlay, a copy of the book's sources; no tracked file changes
+    python book/build.py refresh        into notebooks/, those whose stored outputs are stale (executed.py)
+    python book/build.py refresh all    into notebooks/, every one
 
-A figure whose cell has the tag "picture" is also kept as book/images/NAME.png, for the intro and the README. The
+Refreshing trains afresh: nothing that was trained before is used. A figure whose cell has the tag "picture" is also kept as book/images/NAME.png, for the intro and the README. The
 stored outputs hold nothing that differs between two equal runs: no times, no progress bars, no random cell names.
 """
 
@@ -14,10 +15,14 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import executed
+from executed import ROOT
+
 OVERLAY = ROOT / "_build" / "overlay"
 SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks")
 
@@ -40,12 +45,15 @@ def overlay() -> None:
         execute(source, OVERLAY / "notebooks" / f"{source.stem}.ipynb")
 
 
-def refresh() -> None:
-    """Execute every notebook in place, training everything anew, so that the outputs come from the code as it is."""
+def refresh(*, everything: bool = False) -> None:
+    """Execute stale notebooks in place, training anew, so that their outputs come from the code as it is."""
     with tempfile.TemporaryDirectory() as runs:
         os.environ["JOINTENS_RUNS"] = runs
         for source in sources():
-            execute(source, source.with_suffix(".ipynb"))
+            if everything or executed.stale(ROOT, source.stem):
+                execute(source, source.with_suffix(".ipynb"))
+            else:
+                print(f"{source.stem}: its outputs are those of the code as it is", file=sys.stderr)
 
 
 def execute(source: Path, target: Path) -> None:
@@ -61,10 +69,13 @@ def execute(source: Path, target: Path) -> None:
         before, after = Path(folder) / target.name, Path(folder) / f"executed-{target.name}"
         jupytext.write(notebook, before, fmt="ipynb")
         print(f"{source.stem}:", file=sys.stderr, flush=True)
+        start = time.perf_counter()
         papermill.execute_notebook(before, after, cwd=target.parent, kernel_name="python3", progress_bar=True)
-        executed = nbformat.read(after, as_version=4)
-    nbformat.write(stripped(executed), target)
-    keep_pictures(executed, target.parent.parent / "book" / "images")
+        seconds = time.perf_counter() - start
+        result = stripped(nbformat.read(after, as_version=4))
+    nbformat.write(result, target)
+    keep_pictures(result, target.parent.parent / "book" / "images")
+    executed.write(target, finished=datetime.now(UTC).isoformat(timespec="minutes"), seconds=seconds)
 
 
 def keep_pictures(notebook, folder: Path) -> None:
@@ -95,7 +106,6 @@ def stripped(notebook):
 
 
 if __name__ == "__main__":
-    commands = {"overlay": overlay, "refresh": refresh}
-    if len(sys.argv) != 2 or sys.argv[1] not in commands:
-        sys.exit(__doc__)
-    commands[sys.argv[1]]()
+    commands = {("overlay",): overlay, ("refresh",): refresh, ("refresh", "all"): lambda: refresh(everything=True)}
+    command = commands.get(tuple(sys.argv[1:]))
+    sys.exit(command() if command else __doc__)

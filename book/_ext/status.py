@@ -1,0 +1,36 @@
+"""The directive `{status}`: a table of when each chapter's outputs were made, how long it took, and on what.
+
+It reads notebooks/executed.json of the sources that are built: the stored one, or the reader's own after `make book`.
+"""
+
+import json
+from pathlib import Path
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective
+
+HEADINGS = ("Chapter", "Executed (UTC)", "Took", "Setting", "On", "With")
+
+
+class Status(SphinxDirective):
+    def run(self) -> list[nodes.Node]:
+        file = Path(self.env.srcdir) / "notebooks" / "executed.json"
+        self.env.note_dependency(str(file))
+        records = json.loads(file.read_text(encoding="utf-8"))
+        lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
+        for name, record in records.items():
+            when = record["finished"][:16].replace("T", " ")
+            setting = f"`{record['profile']}`" if record["profile"] else "the notebook's own"
+            chapter = f"{{doc}}`/notebooks/{name}`"
+            took = f"{record['seconds']} s"
+            cells = (chapter, when, took, setting, record["device"], record["versions"])
+            lines.append("| " + " | ".join(cells) + " |")
+        container = nodes.container(classes=["wide-table"])
+        self.state.nested_parse(StringList(lines, source=str(file)), self.content_offset, container)
+        return [container]
+
+
+def setup(app):
+    app.add_directive("status", Status)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
