@@ -17,7 +17,7 @@ help:
 	@echo "make html       build the book from the outputs that are stored in the notebooks"
 	@echo "make test       run all tests, the notebooks among them"
 	@echo "make notebooks  train anew and refresh the stored outputs of notebooks where they are stale (ALL=1: of every one)"
-	@echo "make lock       resolve requirements.txt into constraints.txt, for Python 3.11 to 3.13"
+	@echo "make lock       pin in constraints.txt what requirements.txt needs, for Python 3.11 to 3.13 (UPGRADE=1: the newest)"
 	@echo "make clean      remove what was built; runs/ and .venv stay"
 
 book: $(INSTALLED)
@@ -34,7 +34,7 @@ notebooks: $(INSTALLED)
 	$(BIN)/python book/build.py refresh $(if $(ALL),all)
 
 lock: $(INSTALLED)
-	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --upgrade --quiet \
+	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --quiet $(if $(UPGRADE),--upgrade) \
 		--no-header --no-annotate --no-emit-index-url --output-file constraints.txt
 
 clean:

@@ -4,8 +4,9 @@
     python book/build.py refresh        into notebooks/, those whose stored outputs are stale (executed.py)
     python book/build.py refresh all    into notebooks/, every one
 
-Refreshing trains afresh: nothing that was trained before is used. A figure whose cell has the tag "picture" is also kept as book/images/NAME.png, for the intro and the README. The
-stored outputs hold nothing that differs between two equal runs: no times, no progress bars, no random cell names.
+Refreshing trains afresh: nothing that was trained before is used. A figure whose cell has the tag "picture" is also
+kept as book/images/NAME.png, for the intro and the README. The stored outputs hold nothing that differs between two
+equal runs: no times, no progress bars, no random cell names.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import signal
 import sys
 import warnings
@@ -98,14 +97,11 @@ def _run(profile: str, keys: list[str]) -> int:
 
 
 def _keys_help() -> str:
-    fields = dataclasses.fields(Experiment)
-    defaults = [
-        str(list(f.default) if isinstance(f.default, tuple) else f.default).replace("None", "none") for f in fields
-    ]
-    return "\n".join(
-        f"  {field.name:16} {default:32} {field.metadata['meaning']}"
-        for field, default in zip(fields, defaults, strict=True)
-    )
+    lines = []
+    for key in Experiment.described():
+        known = f"; allowed: {', '.join(key.known)}" if key.known else ""
+        lines.append(f"  {key.name:16} {key.default:32} {key.meaning}{known}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

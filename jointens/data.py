@@ -14,10 +14,12 @@ from .randomness import generator
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a data set: inputs `(N, ...)` as float32; targets `(N,)`, classes as int64 or values as float32."""
+    """One part of a data set, of N examples."""
 
     inputs: Tensor
+    """`(N, ...)`, float32."""
     targets: Tensor
+    """`(N,)`: classes as int64, or values as float32."""
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -94,10 +96,16 @@ def check_request(name: str, *, train_size: int | None = None, label_noise: floa
 def load_data(name: str, *, seed: int, train_size: int | None = None, label_noise: float = 0.0) -> Data:
     """The data set `name` as `seed` sees it: its split, its label noise. Stays on the CPU.
 
-    train_size: keep only so many training examples, the first of the shuffled part; None keeps all.
-    label_noise: this share of the training and validation labels is drawn anew, uniformly over the classes (so a tenth
-        of ten-class draws leaves the label as it was). Test labels stay clean: they measure, they do not teach.
-    Raises InputError as `check_request` does.
+    Args:
+        name: as in the profiles' `dataset`.
+        seed: of the split and of the label noise.
+        train_size: keep only so many training examples, the first of the shuffled part; None keeps all.
+        label_noise: this share of the training and validation labels is drawn anew, uniformly over the classes (so a
+            tenth of ten-class draws leaves the label as it was). Test labels stay clean: they measure, they do not
+            teach.
+
+    Raises:
+        InputError: an unknown name, or a request that the data set cannot serve.
     """
     check_request(name, train_size=train_size, label_noise=label_noise)
     dataset = DATASETS[name]

@@ -27,16 +27,14 @@ AVERAGES = ("scores", "probabilities", "released")
 
 
 class Decomposition(NamedTuple):
-    """An ensemble's loss in its parts, each `(..., B)`: one number per example.
-
-    individual: the mean over learners of each learner's own loss
-    ensemble: the loss of the averaged output
-    diversity: what the average gains over its learners, individual − ensemble
-    """
+    """An ensemble's loss in its parts, each `(..., B)`: one number per example."""
 
     individual: Tensor
+    """The mean over learners of each learner's own loss."""
     ensemble: Tensor
+    """The loss of the averaged output."""
     diversity: Tensor
+    """What the average gains over its learners, individual − ensemble."""
 
 
 def decompose(
@@ -49,20 +47,26 @@ def decompose(
 ) -> Decomposition:
     """Split the ensemble's loss into individual loss and diversity, per example.
 
-    outputs: `(..., M, B, K)`, logits for cross-entropy, predictions for squared error.
-    targets: integer classes `(..., B)` for cross-entropy; values `(..., B, K)`, or `(..., B)` when K = 1, for squared
-        error, which is summed over the K outputs. `(B,)` is shared by all runs.
-    loss: "cross_entropy" or "squared_error".
-    average: how cross-entropy ensembles are formed; of no effect for squared error, where f̄ is the mean prediction.
-        "scores"         f̄ is the mean of the logits;          diversity = mean_i KL(softmax f̄ ‖ softmax f_i)
-        "probabilities"  f̄ is the mean of the softmax outputs;  diversity = mean_i log(p̄_y / p_{i,y})
-        "released"       what the authors' published β sweep computes: softmax outputs are averaged and then handed to
-                         cross-entropy as if they were logits, for each learner's own loss too.
-    weights: the learners' weights in the average, `(M,)` or `(..., M)`, non-negative with sum 1; None is uniform.
+    Cross-entropy ensembles are formed in one of three ways, the `average`:
 
-    For squared error, diversity = mean_i ‖f_i − f̄‖² (Krogh & Vedelsby 1995).
-    Half-precision outputs are taken to float32 first; float64 stays float64.
-    Raises ValueError for shapes that do not fit, values that are not finite, targets that are no class, unknown names.
+    - "scores": f̄ is the mean of the logits; diversity is `mean_i KL(softmax f̄ ‖ softmax f_i)`.
+    - "probabilities": f̄ is the mean of the softmax outputs; diversity is `mean_i log(p̄_y / p_{i,y})`.
+    - "released": what the authors' published β sweep computes. Softmax outputs are averaged and then handed to
+      cross-entropy as if they were logits, for each learner's own loss too.
+
+    For squared error f̄ is the mean prediction, and diversity is `mean_i ‖f_i − f̄‖²` (Krogh & Vedelsby 1995).
+
+    Args:
+        outputs: `(..., M, B, K)`, logits for cross-entropy, predictions for squared error. Half precision is taken to
+            float32 first; float64 stays float64.
+        targets: integer classes `(..., B)` for cross-entropy; values `(..., B, K)`, or `(..., B)` when K = 1, for
+            squared error, which is summed over the K outputs. `(B,)` is shared by all runs.
+        loss: "cross_entropy" (in nats) or "squared_error" (in squared target units).
+        average: "scores", "probabilities" or "released"; of no effect for squared error.
+        weights: the learners' weights in the average, `(M,)` or `(..., M)`, non-negative with sum 1; None is uniform.
+
+    Raises:
+        ValueError: shapes that do not fit, values that are not finite, targets that are no class, unknown names.
     """
     _check_names(loss, average)
     _check_outputs(outputs)
@@ -78,7 +82,7 @@ def ensemble_output(
     """The ensemble's own output f̄: `(..., M, B, K)` → `(..., B, K)`; its loss is L(f̄, y), its class the argmax.
 
     For "probabilities" it is log p̄, of which the softmax is p̄ again; for "released" it is p̄ itself, which that
-    sweep takes for logits. Raises ValueError as `decompose` does.
+    sweep takes for logits. Arguments and errors are those of `decompose`.
     """
     _check_names(loss, average)
     _check_outputs(outputs)
@@ -90,8 +94,13 @@ def ensemble_output(
 def joint_objective(parts: Decomposition, beta: float | Tensor) -> Tensor:
     """L^β per example, `(..., B)`: (1 − β) · individual + β · ensemble.
 
-    beta: a number, or a tensor that broadcasts over the leading axes `...` (one β per run).
-    β > 1 is allowed; the objective is then unbounded below, since diversity has no upper bound.
+    Args:
+        parts: what `decompose` gave.
+        beta: a number, or a tensor that broadcasts over the leading axes `...` (one β per run). β > 1 is allowed; the
+            objective is then unbounded below, since diversity has no upper bound.
+
+    Raises:
+        ValueError: a tensor of β that does not broadcast over the runs.
     """
     if isinstance(beta, Tensor) and beta.ndim:
         lead = tuple(parts.individual.shape[:-1])

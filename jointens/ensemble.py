@@ -16,7 +16,10 @@ from .stacking import forward_any, forward_perceptrons, perceptron_layers
 def seeded_learners(make: Callable[[], nn.Module], num_learners: int, seed: int) -> list[nn.Module]:
     """The learners of one seed. Learner i's initial weights depend on (seed, i) alone: not on M, β or device.
 
-    make: builds one learner, drawing its weights from torch's global generator (which is left as it was).
+    Args:
+        make: builds one learner, drawing its weights from torch's global generator (which is left as it was).
+        num_learners: how many, M.
+        seed: the run's seed.
     """
     learners = []
     for index in range(num_learners):
@@ -29,15 +32,18 @@ def seeded_learners(make: Callable[[], nn.Module], num_learners: int, seed: int)
 class Ensemble(nn.Module):
     """M learners of one architecture, evaluated on the same inputs.
 
-    forward: inputs `(B, ...)` → outputs `(M, B, K)`. With `runs=R` it holds R ensembles that train side by side:
-    inputs `(R, B, ...)` → outputs `(R, M, B, K)`.
+    Called with inputs `(B, ...)` it gives outputs `(M, B, K)`. With `runs=R` it holds R ensembles that train side by
+    side: inputs `(R, B, ...)` → outputs `(R, M, B, K)`.
 
-    learners: M modules, or R·M modules with the runs one after the other. They are copied, not shared.
-    stack: True evaluates all learners as one batched tensor program (stacking.py), False calls one after the
-        other; outputs and gradients are the same but for rounding and the draws of dropout. None stacks learners
-        without convolutions: batched small matrix products are many times faster than a loop, grouped convolutions not.
+    Args:
+        learners: M modules, or R·M modules with the runs one after the other. They are copied, not shared.
+        runs: the number of ensembles R; None is a single one, without a leading axis.
+        stack: True evaluates all learners as one batched tensor program (stacking.py), False calls one after the other;
+            outputs and gradients are the same but for rounding and the draws of dropout. None stacks learners without
+            convolutions: batched small matrix products are many times faster than a loop, grouped convolutions not.
 
-    Raises ValueError if there are no learners, if R does not divide them, or if their architectures differ.
+    Raises:
+        ValueError: no learners, R does not divide them, or their architectures differ.
     """
 
     def __init__(self, learners: Sequence[nn.Module], *, runs: int | None = None, stack: bool | None = None):
@@ -118,7 +124,8 @@ class Ensemble(nn.Module):
     def load_weights(self, weights: Mapping[str, Tensor]) -> Ensemble:
         """Take over what `weights()` of an ensemble with the same M, R and architecture gave; returns itself.
 
-        Raises ValueError when a name or a shape differs; nothing is changed then.
+        Raises:
+            ValueError: a name or a shape differs; nothing is changed then.
         """
         here = {name: tuple(value.shape) for name, value in self.weights().items()}
         there = {name: tuple(value.shape) for name, value in weights.items()}

@@ -41,6 +41,16 @@ class Cell(NamedTuple):
         return f"beta={self.beta:.12g},seed={self.seed}"
 
 
+class KeyDescription(NamedTuple):
+    """A key of an experiment in words."""
+
+    name: str
+    default: str  # as in a profile
+    meaning: str
+    known: tuple[str, ...]  # the values that are allowed, if they are a list of names
+    identity: bool  # whether a cell's numbers depend on it
+
+
 def canonical_beta(beta: float) -> float:
     """β as its cell's file names it: twelve digits are all of it, and −0 is 0."""
     return float(f"{beta:.12g}") + 0.0
@@ -59,7 +69,9 @@ class Experiment:
     """A grid of β × seed over one setting. Keys and their values keep the spelling of the authors' configurations.
 
     The defaults train the quick setting. Texts are read as YAML reads them, and `5e-4` is a number.
-    Raises InputError for a key or value that is not allowed; the message says what is.
+
+    Raises:
+        InputError: a key or value that is not allowed; the message says what is.
     """
 
     # ---- the data
@@ -130,6 +142,19 @@ class Experiment:
         return tuple(field.name for field in dataclasses.fields(cls))
 
     @classmethod
+    def described(cls) -> list[KeyDescription]:
+        """Every key, as a reader is told of it."""
+        told = []
+        for field in dataclasses.fields(cls):
+            default = list(field.default) if isinstance(field.default, tuple) else field.default
+            text = yaml.safe_dump(default, default_flow_style=True, width=1000).removesuffix("\n...\n").strip()
+            meaning, known = field.metadata["meaning"], field.metadata["check"].get("among", ())
+            told.append(
+                KeyDescription(field.name, text.replace("null", "none"), meaning, known, field.metadata["numbers"])
+            )
+        return told
+
+    @classmethod
     def from_dict(cls, keys: Mapping[str, Any], *, where: str = "") -> Experiment:
         """An experiment from keys and values; `where` they come from stands in the message about an unknown one."""
         cls._check_names(keys, where)
@@ -183,7 +208,7 @@ class Experiment:
 
     @property
     def switches(self) -> tuple[int, ...]:
-        """The epochs after which the rate falls: `lr_switch`, or its default for this number of epochs."""
+        """The epochs after which the rate falls, `lr_switch` or its default for this number of epochs."""
         if self.lr_switch is not None:
             return self.lr_switch
         return tuple(max(1, round(share * self.num_epochs)) for share in (0.4, 0.65, 0.9))

@@ -26,8 +26,14 @@ LEARNERS: dict[str, Callable[..., nn.Module]] = {"MLP": mlp}
 def make_learner(name: str, input_shape: Sequence[int], num_outputs: int, **options) -> nn.Module:
     """One base learner: inputs `(B, *input_shape)` → outputs `(B, num_outputs)`, logits for classification.
 
-    options: what the learner of that name takes (`hidden` for MLP).
-    Raises InputError (a ValueError) for an unknown name; the message lists the known ones.
+    Args:
+        name: as in the profiles' `base_learner`.
+        input_shape: the shape of one input, without the batch.
+        num_outputs: classes, or 1 for regression.
+        options: what the learner of that name takes (`hidden`, the widths, for MLP).
+
+    Raises:
+        InputError: an unknown name; the message lists the known ones.
     """
     if name not in LEARNERS:
         raise InputError(f"unknown base learner {name!r}; known are {', '.join(LEARNERS)}")

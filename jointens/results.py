@@ -46,7 +46,12 @@ def default_out() -> Path:
 class Results:
     """The results folder of one experiment. Opening it writes nothing.
 
-    Raises InputError if the folder there belongs to another experiment; the message says what differs.
+    Args:
+        experiment: whose results; with its `out` and `tag` it names the folder.
+        folder: another place, whatever the experiment says.
+
+    Raises:
+        InputError: the folder there belongs to another experiment; the message says what differs.
     """
 
     def __init__(self, experiment: Experiment, folder: str | os.PathLike | None = None):
@@ -214,7 +219,14 @@ def load(folder: str | os.PathLike, beta: float, seed: int) -> Ensemble:
     """The trained ensemble of one cell, at its best epoch, on the CPU and in evaluation mode.
 
     Called with inputs `(B, ...)` it gives outputs `(M, B, K)`.
-    Raises InputError if the folder holds no such cell, or holds it without weights.
+
+    Args:
+        folder: a results folder, `Results.folder`.
+        beta: of the cell.
+        seed: of the cell.
+
+    Raises:
+        InputError: the folder holds no such cell, or holds it without weights.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -45,11 +45,16 @@ def reference_beta(tests: pd.DataFrame) -> float:
 def over_beta(tests: pd.DataFrame, column: str, *, paired: bool = False) -> pd.DataFrame:
     """Mean and half-width of the 95 % interval over seeds, for each checkpoint and β.
 
-    tests: rows of beta, seed, checkpoint and metrics, as `Results.tests` gives them.
-    paired: of the differences to the reference β within seeds, instead of the values.
-    → columns checkpoint, beta, mean, half_width (NaN with one seed, and at the reference itself when paired).
-    Seeds that lack a β are left out, so that every mean is over the same seeds. Where a run's metric is not finite, so
-    is the mean.
+    Seeds that lack a β are left out, so that every mean is over the same seeds. Where a run's metric is not finite,
+    neither is the mean.
+
+    Args:
+        tests: rows of beta, seed, checkpoint and metrics, as `Results.tests` gives them.
+        column: one of the metrics.
+        paired: of the differences to the reference β within seeds, instead of the values.
+
+    Returns:
+        Columns checkpoint, beta, mean, half_width (NaN with one seed, and at the reference itself when paired).
     """
     import pandas as pd
 
@@ -107,7 +112,8 @@ def generalisation(tests: pd.DataFrame, betas: Sequence[float]) -> pd.DataFrame:
 def shift(tests: pd.DataFrame, column: str, beta: float) -> tuple[float, float]:
     """How the paired difference of β to the reference changes from the best checkpoint to the last epoch.
 
-    → its mean over seeds and the half-width of its 95 % t interval.
+    Returns:
+        Its mean over seeds and the half-width of its 95 % t interval.
     """
     values = tests.pivot(index="seed", columns=["checkpoint", "beta"], values=column).loc[_complete_seeds(tests)]
     against = {at: values[at, beta] - values[at, reference_beta(tests)] for at in ("best", "last")}
@@ -185,9 +191,11 @@ def compare(tests: pd.DataFrame, beta: float) -> pd.DataFrame:
 
 
 def verdicts(runs: dict[str, pd.DataFrame], betas: Sequence[float]) -> pd.DataFrame:
-    """The verdicts of `compare` side by side, a column for each sweep and β; runs: the sweeps' names → their tests.
+    """The verdicts of `compare` side by side, a column for each sweep and β; "no difference seen" becomes a dash.
 
-    "no difference seen" is shortened to a dash.
+    Args:
+        runs: the sweeps' names, and their `Results.tests`.
+        betas: what is compared with the reference β.
     """
     import pandas as pd
 

@@ -28,10 +28,15 @@ STACK_PARAMETERS = 32_000_000
 def run(experiment: Experiment, *, progress: bool = True) -> Results:
     """Train the cells of the grid that are not in the results folder yet, and give the results of all.
 
-    progress: a bar on standard error with the mean validation losses and the time left.
-    Raises InputError, before anything is trained, if the folder holds another experiment or cannot be written, or if
-    the device is not here.
     Stopped at any moment and called again, it ends with the same files as if it had not been stopped.
+
+    Args:
+        experiment: the grid and its setting.
+        progress: a bar on standard error with the mean validation losses and the time left.
+
+    Raises:
+        InputError: the folder holds another experiment or cannot be written, or the device is not here. Nothing is
+            trained then.
     """
     device = choose_device(experiment.device)
     results = Results(experiment)

@@ -2,11 +2,8 @@
 
 import ast
 import base64
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import jupytext
@@ -18,18 +15,7 @@ from jointens import Experiment
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-BIN = Path(sys.executable).parent
 named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-
-
-def shell(command, **keys):
-    """Runs a command as a reader would, with the environment active; its output is told if it fails."""
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **keys.pop("env", {})}
-    done = subprocess.run(
-        command, shell=isinstance(command, str), cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done
 
 
 def test_every_notebook_has_its_pair():
@@ -38,9 +24,9 @@ def test_every_notebook_has_its_pair():
 
 
 @named
-def test_the_pair_is_in_sync(path):
+def test_the_pair_is_in_sync(path, shell):
     source = path.with_suffix(".py")
-    text = shell([str(BIN / "jupytext"), "--to", "py:percent", "--output", "-", str(path)]).stdout
+    text = shell(["jupytext", "--to", "py:percent", "--output", "-", str(path)]).stdout
     assert text == source.read_text(), f"{path.name} is not what {source.name} says: run `make notebooks`"
 
 
@@ -103,7 +89,7 @@ def readme_commands():
 
 
 @pytest.mark.parametrize("command", readme_commands())
-def test_the_readmes_commands_run(command, tmp_path):
+def test_the_readmes_commands_run(command, tmp_path, shell):
     program, *arguments = shlex.split(command)
     if program == "make":  # whole builds: that the target is there and can be planned
         shell(["make", "--dry-run", *arguments])
@@ -122,17 +108,6 @@ def test_the_readmes_python_runs():
     values = {}
     exec(code, values)
     assert values["loss"].ndim == 0
-
-
-@pytest.fixture(scope="module")
-def html(tmp_path_factory):
-    """The book, built from the committed outputs with warnings as errors, as `make html` does it."""
-    out = tmp_path_factory.mktemp("book")
-    makefile = (ROOT / "Makefile").read_text()
-    flags = re.search(r"jupyter-book build (.*) --path-output", makefile)[1].split()
-    assert "-W" in flags
-    shell([str(BIN / "jupyter-book"), "build", *flags, "--path-output", str(out), "."])
-    return out / "_build" / "html"
 
 
 def test_the_book_builds_without_a_warning(html):
