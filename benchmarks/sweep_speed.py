@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
+import math
 import sys
 import tempfile
 import time
@@ -110,6 +112,24 @@ def shares(experiment: jointens.Experiment) -> str:
     return "\n".join(f"{seconds / total:6.1%}  {said}" for seconds, said in sorted(rows, reverse=True))
 
 
+def products(experiment: jointens.Experiment) -> str:
+    """The matrix products that training cannot do without, and how long they take when nothing else happens."""
+    dataset, learners = DATASETS[experiment.dataset], len(experiment.cells) * experiment.num_learners
+    widths = [math.prod(dataset.input_shape), *experiment.hidden, dataset.num_outputs]
+    sizes = [fan_in * fan_out for fan_in, fan_out in itertools.pairwise(widths)]
+    per_example = 2 * (2 * sizes[0] + 3 * sum(sizes[1:]))  # forward, weights' and inputs' gradients, but for the first
+    flop = per_example * dataset.sizes[0] * experiment.num_epochs * learners
+    weights = torch.randn(learners, experiment.hidden[0], experiment.hidden[0])
+    inputs, rounds = torch.randn(learners, experiment.hidden[0], experiment.batch_size), 200
+    for count in (rounds // 10, rounds):  # the first to get warm
+        start = time.perf_counter()
+        for _ in range(count):
+            torch.bmm(weights, inputs)
+        seconds = time.perf_counter() - start
+    rate = 2 * weights.numel() * experiment.batch_size * rounds / seconds
+    return f"matrix products of training: {flop / 1e9:.0f} GFLOP, {flop / rate:.1f} s at {rate / 1e9:.0f} GFLOP/s"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="times that each side trains everything (5)")
@@ -143,7 +163,7 @@ def main() -> int:
     )
     text, agree = compared(losses[by_plain_loop], losses[by_sweep], len(experiment.beta_vals))
     print(text, "the losses agree\n" if agree else "THE LOSSES DIFFER\n", "where the sweep's time goes:", sep="\n")
-    print(shares(experiment))
+    print(shares(experiment), products(experiment), sep="\n")
     return 0 if agree else 1
 
 
