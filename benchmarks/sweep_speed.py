@@ -51,7 +51,7 @@ def by_plain_loop(experiment: jointens.Experiment) -> dict[str, np.ndarray]:
 def by_sweep(experiment: jointens.Experiment) -> dict[str, np.ndarray]:
     """The same from the sweep, trained anew."""
     with tempfile.TemporaryDirectory() as out:
-        cells = jointens.run(dataclasses.replace(experiment, out=out), progress=False).cells()
+        cells = jointens.run(dataclasses.replace(experiment, out=out), progress=False).records()
     test = {when: np.array([cell["test"][when]["ensemble"] for cell in cells]) for when in ("best", "last")}
     return {"validation": np.array([cell["history"]["val"]["ensemble"] for cell in cells])} | test
 

@@ -13,13 +13,13 @@ parts = jointens.decompose(outputs, targets)       # of any ensemble: outputs (.
 from .decomposition import Decomposition, decompose, ensemble_output, joint_objective
 from .ensemble import Ensemble
 from .errors import InputError
-from .experiment import Experiment
+from .experiment import Cell, Experiment
 from .learners import make_learner
 from .results import Results, load
 from .sweep import run
 
 __version__ = "0.1.0"
 __all__ = [
-    "Decomposition", "Ensemble", "Experiment", "InputError", "Results",
+    "Cell", "Decomposition", "Ensemble", "Experiment", "InputError", "Results",
     "decompose", "ensemble_output", "joint_objective", "load", "make_learner", "run",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Data sets by name, split and prepared by the protocol of each, from the seed alone."""
+"""Data sets by name, split and prepared from the seed alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Split:
     inputs: Tensor
     """`(N, ...)`, float32."""
     targets: Tensor
-    """`(N,)`: classes as int64, or values as float32."""
+    """`(N,)`, classes as int64 or values as float32."""
 
     def __len__(self) -> int:
         return len(self.inputs)

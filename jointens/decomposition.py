@@ -50,7 +50,7 @@ def decompose(
     Cross-entropy ensembles are formed in one of three ways, the `average`:
 
     - "scores": f̄ is the mean of the logits; diversity is `mean_i KL(softmax f̄ ‖ softmax f_i)`.
-    - "probabilities": f̄ is the mean of the softmax outputs; diversity is `mean_i log(p̄_y / p_{i,y})`.
+    - "probabilities": p̄ is the mean of the softmax outputs, and f̄ is log p̄; diversity is `mean_i log(p̄_y / p_{i,y})`.
     - "released": what the authors' published β sweep computes. Softmax outputs are averaged and then handed to
       cross-entropy as if they were logits, for each learner's own loss too.
 
@@ -61,7 +61,7 @@ def decompose(
             float32 first; float64 stays float64.
         targets: integer classes `(..., B)` for cross-entropy; values `(..., B, K)`, or `(..., B)` when K = 1, for
             squared error, which is summed over the K outputs. `(B,)` is shared by all runs.
-        loss: "cross_entropy" (in nats) or "squared_error" (in squared target units).
+        loss: "cross_entropy" (in nats) or "squared_error" (in squared units of the targets).
         average: "scores", "probabilities" or "released"; of no effect for squared error.
         weights: the learners' weights in the average, `(M,)` or `(..., M)`, non-negative with sum 1; None is uniform.
 

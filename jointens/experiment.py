@@ -68,7 +68,8 @@ def _key(default: Any, meaning: str, *, numbers: bool = True, **check: Any) -> A
 class Experiment:
     """A grid of β × seed over one setting. Keys and their values keep the spelling of the authors' configurations.
 
-    The defaults train the quick setting. Texts are read as YAML reads them, and `5e-4` is a number.
+    The defaults train on all digits with clean labels; the quick settings of the chapters are profiles. Texts are read
+    as YAML reads them, and `5e-4` is a number.
 
     Raises:
         InputError: a key or value that is not allowed; the message says what is.
@@ -76,7 +77,7 @@ class Experiment:
 
     # ---- the data
     dataset: str = _key("digits", "data set", among=tuple(DATASETS))
-    train_size: int | None = _key(None, "training examples; none: all of the protocol", least=1)
+    train_size: int | None = _key(None, "training examples; none: all of the training part", least=1)
     label_noise: float = _key(0.0, "share of training and validation labels drawn anew", least=0, most=1)
 
     # ---- the ensemble
@@ -92,13 +93,17 @@ class Experiment:
 
     # ---- training
     optimiser: str = _key("SGD", "optimiser", among=OPTIMISERS)
-    learning_rate: float = _key(0.1, "step size at the start", above=0)
+    learning_rate: float = _key(0.1, "learning rate at the start", above=0)
     momentum: float = _key(0.9, "momentum of SGD", least=0, most=1)
     weight_decay: float = _key(0.0, "L2 penalty added to the gradient", least=0)
     rate_per_learner: bool = _key(
         False, "train M × the loss: each learner then has the rate and decay of a solo run, whatever M"
     )
-    scheduler: str = _key("ExponentialLR", "schedule of the step size", among=SCHEDULERS)
+    scheduler: str = _key(
+        "ExponentialLR",
+        "schedule of the learning rate; ExponentialLR is the authors' name for steps at lr_switch",
+        among=SCHEDULERS,
+    )
     gamma: float = _key(0.2, "factor of ExponentialLR at each switch", above=0, most=1)
     lr_switch: tuple[int, ...] | None = _key(
         None, "epochs after which the rate is multiplied by gamma; none: 40, 65, 90 % of num_epochs", least=1
@@ -221,7 +226,7 @@ class Experiment:
 
     @functools.cached_property  # every cell that is read asks for it
     def hash(self) -> str:
-        """Eight hexadecimal digits of the identity, less what is at its default: a key added later renames no run."""
+        """Eight digits that name the identity. Keys at their defaults are left out: a key added later renames no run."""
         follow = ("numbers", "dataset", "num_epochs")  # what other defaults follow from is always in
         plain = Experiment(dataset=self.dataset, num_epochs=self.num_epochs).identity()
         told = {key: value for key, value in self.identity().items() if key in follow or value != plain[key]}
@@ -229,7 +234,7 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """The name of the results folder: the tag, or `<dataset>-<base_learner>-<hash>`."""
+        """The name of the results folder, the tag or `<dataset>-<base_learner>-<hash>`."""
         return self.tag or f"{self.dataset}-{self.base_learner}-{self.hash}"
 
 

@@ -81,7 +81,7 @@ def training_curves(results: Results, *, seed: int) -> Figure:
     betas = sorted({min(results.experiment.beta_vals, key=lambda beta: abs(beta - end)) for end in (0, 1)})
     history, learners = results.history(), results.learner_history()
     history = history[(history["split"] == "val") & (history["seed"] == seed)]
-    with _styled(results, 1, len(betas), size=(7.6, 3.3), sharey=True) as (figure, grid):
+    with _styled(results, 1, len(betas), size=(7.6, 3.3), seeds=[seed], sharey=True) as (figure, grid):
         for axes, beta in zip(grid.flat, betas, strict=True):
             own = history[history["beta"] == beta]
             if len(learners):
@@ -135,19 +135,19 @@ def train_against_test(results: Results) -> Figure:
     return figure
 
 
-def stamp(results: Results) -> str:
-    """Where a figure's numbers come from: scale, setting, seeds, device kind and the experiment's hash."""
+def stamp(results: Results, seeds: Sequence[int] | None = None) -> str:
+    """Where a figure's numbers come from: scale, setting, seeds (those shown), device kind and experiment's hash."""
     experiment = results.experiment
     dataset = DATASETS[experiment.dataset]
     size = experiment.train_size or dataset.sizes[0]
-    devices = sorted({cell["provenance"]["device"] for cell in results.cells()})
+    devices = sorted({cell["provenance"]["device"] for cell in results.records()})
     noise = f", {experiment.label_noise:.0%} label noise" if experiment.label_noise else ""
     average = f", {AVERAGE_NAMES[experiment.average]}" if experiment.loss == "cross_entropy" else ""
     return " · ".join([
         "quick results" if dataset.quick else "results",
         f"{experiment.dataset}, {size} training examples{noise}",
         f"{experiment.base_learner}, M = {experiment.num_learners}{average}",
-        f"seeds {_ranges(experiment.seeds)}",
+        f"seeds {_ranges(experiment.seeds)}" if seeds is None else f"seed {_ranges(seeds)}",
         ", ".join(devices),
         f"experiment {experiment.hash}",
     ])  # fmt: skip
@@ -157,13 +157,21 @@ def stamp(results: Results) -> str:
 
 
 @contextmanager
-def _styled(results: Results, rows: int, columns: int, *, size: tuple[float, float], **shared) -> Iterator:
+def _styled(
+    results: Results,
+    rows: int,
+    columns: int,
+    *,
+    size: tuple[float, float],
+    seeds: Sequence[int] | None = None,
+    **shared,
+) -> Iterator:
     """A figure and its grid of axes, in the book's style, with the stamp below."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, **shared)
         yield figure, grid
-        figure.supxlabel(stamp(results), fontsize=7.5, color="#555555")
+        figure.supxlabel(stamp(results, seeds), fontsize=7.5, color="#555555")
 
 
 def _lines_over_beta(axes: Axes, summary: pd.DataFrame, scale: float) -> None:

@@ -54,6 +54,11 @@ class Results:
         InputError: the folder there belongs to another experiment; the message says what differs.
     """
 
+    experiment: Experiment
+    """Whose results these are."""
+    folder: Path
+    """Where they are."""
+
     def __init__(self, experiment: Experiment, folder: str | os.PathLike | None = None):
         self.experiment = experiment
         out = Path(experiment.out).expanduser() if experiment.out else default_out()
@@ -129,17 +134,21 @@ class Results:
         text = json.dumps(_finite(record), allow_nan=False, separators=(",", ":"))
         atomic.write(self.path(cell), text.encode())
 
-    def cells(self) -> list[dict[str, Any]]:
-        """The experiment's finished cells, in the order of its grid."""
+    def records(self) -> list[dict[str, Any]]:
+        """The records of the experiment's finished cells, in the order of its grid: their JSON files as dicts."""
         return [self.read(cell) for cell in self.experiment.cells if self.is_done(cell)]
 
-    def all_cells(self) -> list[dict[str, Any]]:
+    def all_records(self) -> list[dict[str, Any]]:
         """Every finished cell in the folder, of this grid or of another, sorted by β and seed."""
         cells = [self._read(path) for path in (self.folder / "cells").glob("*.json")]
         return sorted(cells, key=lambda cell: (cell["beta"], cell["seed"]))
 
     def outputs(self, cell: Cell) -> dict[str, np.ndarray]:
-        """A cell's stored arrays: `{test,val}_outputs_{best,last}` (M, N, K) and `{test,val}_targets` (N,)."""
+        """A cell's stored arrays: `{test,val}_outputs_{best,last}` (M, N, K) and `{test,val}_targets` (N,).
+
+        Args:
+            cell: one of `experiment.cells`, or `Cell(beta, seed)`.
+        """
         with np.load(self.path(cell, ".npz")) as arrays:
             return dict(arrays)
 
@@ -149,7 +158,7 @@ class Results:
         """Rebuild results.csv from every cell in the folder: the authors' columns, no index, lists as Python lists."""
         import pandas as pd
 
-        rows = [_csv_row(cell) for cell in self.all_cells()]
+        rows = [_csv_row(cell) for cell in self.all_records()]
         table = pd.DataFrame(rows, columns=CSV_COLUMNS).to_csv(index=False).encode()
         path = self.folder / "results.csv"
         if not path.exists() or path.read_bytes() != table:
@@ -166,7 +175,7 @@ class Results:
         import pandas as pd
 
         rows = []
-        for cell in self.cells():
+        for cell in self.records():
             epochs = {"best": cell["best_epoch"], "last": len(cell["history"]["learning_rate"])}
             course = _metrics(cell["history"]["train"])
             for checkpoint, epoch in epochs.items():
@@ -185,7 +194,7 @@ class Results:
         import pandas as pd
 
         frames = []
-        for cell in self.cells():
+        for cell in self.records():
             for split in ("train", "val"):
                 of = _metrics(cell["history"][split])
                 epochs = range(1, len(of["ensemble"]) + 1)
@@ -207,7 +216,7 @@ class Results:
                 "learner": i,
                 "accuracy": value,
             }
-            for cell in self.cells()
+            for cell in self.records()
             for split in ("train", "val")
             for epoch, learners in enumerate(cell["history"][split].get("learner_accuracy", []), 1)
             for i, value in enumerate(learners)

@@ -88,7 +88,7 @@ def _broken_stacks(results: Results, missing: Sequence[Cell]) -> list[list[Cell]
     """The stacks that finished cells name in their provenance and that hold a cell which is missing."""
     if not missing:
         return []
-    named = {tuple(Cell(*cell) for cell in record["provenance"]["stack"]) for record in results.all_cells()}
+    named = {tuple(Cell(*cell) for cell in record["provenance"]["stack"]) for record in results.all_records()}
     return [list(stack) for stack in sorted(named) if not set(stack).isdisjoint(missing)]
 
 

@@ -205,7 +205,7 @@ class Trainer:
 
 
 def learning_rate(experiment: Experiment, epoch: int) -> float:
-    """The step size during `epoch`, counted from 1: a switch at 30 lowers it after thirty epochs."""
+    """The learning rate during `epoch`, counted from 1: a switch at 30 lowers it after thirty epochs."""
     if experiment.scheduler == "none":
         return experiment.learning_rate
     return experiment.learning_rate * experiment.gamma ** sum(switch < epoch for switch in experiment.switches)

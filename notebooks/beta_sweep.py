@@ -14,6 +14,7 @@
 #
 # **In the paper.** This is the experiment of Figure 6, left: test performance of the ensemble as β goes from 0 to 1.
 # There it is run with ResNets on CIFAR; here, first, with small networks on small images, in about a minute.
+# Words and symbols are collected in the [glossary](../book/glossary.md) and under [notation](../book/notation.md).
 #
 # ## What is trained
 #
@@ -42,9 +43,10 @@
 # The data are scikit-learn's handwritten digits: 1,797 grey images of 8×8 pixels in ten classes. Each seed draws its own
 # 400 training, 300 validation and 497 test images. A fifth of the training and validation labels are drawn anew at
 # random, which leaves about 18 % of them wrong, so that fitting the training labels too well costs accuracy. Test labels
-# are clean. The step size falls to a fifth after 40, 65 and 90 % of the epochs.
+# are clean. The learning rate falls to a fifth after 40, 65 and 90 % of the epochs
+# (`ExponentialLR` is the authors' name for that; PyTorch's class of that name would lower it after every epoch).
 #
-# The next cell holds the parameters one would change first; `python -m jointens run --help` lists all.
+# The next cell holds the parameters one would change first; the [API](../book/api.md) lists all.
 
 # %% tags=["parameters"]
 dataset = "digits"
@@ -115,16 +117,20 @@ for name, text in summaries.texts(tests, joint).items():
 #
 # Nearly all of the loss of individual accuracy comes with the last step to β = 1. As long as a share of each learner's
 # own loss stays in the objective, drifting apart costs something; at β = 1 it costs nothing at all. (How near to 1 the
-# change comes is not visible with steps of 0.2.) There is not much to lose here, either: at β = 0 the ensemble beats its
-# mean learner by {glue:text}`beta_sweep_gain_last` points.
+# change comes is not visible with steps of 0.2.)
+#
+# Averaging gains little here: at β = 0 and the last epoch the ensemble beats its mean
+# learner by {glue:text}`beta_sweep_gain_last` points. Joint training loses that, too: five joint learners together are
+# right on {glue:text}`beta_sweep_accuracy_last` % of the test images, one independent learner on
+# {glue:text}`beta_sweep_individual_accuracy_last_reference` % in the mean.
 #
 # Compare β within a checkpoint, not one checkpoint with the other. The validation labels are noisy and the test labels
 # are not, so "best" means best at predicting noisy labels: the last epoch has lower accuracy on the clean test labels, but
-# also a lower loss, because its confidence is rewarded there.
+# also a lower loss, probably because its higher confidence is rewarded there.
 #
 # ## Inside a run
 
-# %% mystnb={"figure": {"caption": "Validation accuracy over training for one seed: the ensemble (blue) and each of its base learners (grey), independent training beside joint training. Validation labels carry the label noise of the training labels, so even a perfect model would reach only about 82 %.", "name": "fig-beta-sweep-curves"}, "image": {"alt": "Two panels of accuracy over epochs. Each shows a line for the ensemble and thin lines for its base learners, independent training on the left and joint training on the right."}}
+# %% mystnb={"figure": {"caption": "Validation accuracy over training for one seed, the first: the ensemble (blue) and each of its base learners (grey), independent training beside joint training. Validation labels carry the label noise of the training labels, so even a perfect model would reach only about 82 %.", "name": "fig-beta-sweep-curves"}, "image": {"alt": "Two panels of accuracy over epochs. Each shows a line for the ensemble and thin lines for its base learners, independent training on the left and joint training on the right."}}
 figures.training_curves(results, seed=experiment.seeds[0])
 
 # %% [markdown]
@@ -184,7 +190,7 @@ for name, text in summaries.texts((clean or results).tests(), joint).items():
 #
 # ## What was shown, and what was not
 #
-# What do the intervals allow to say about two values of β against β = 0? "Higher" and "lower" mean that the 95 % interval
+# What do the intervals allow us to say about two values of β against β = 0? "Higher" and "lower" mean that the 95 % interval
 # of the paired difference leaves out zero; a dash, that it does not. Nothing is corrected for the number of comparisons:
 # if β made no difference at all, about one in twenty would still leave out zero.
 
@@ -225,17 +231,17 @@ for name, run in runs.items():
 #   validation ensemble loss, the paper's protocol, seems to prevent most of it. Only seems: from one to the other the
 #   difference moves by {glue:text}`beta_sweep_accuracy_shift` points (clean labels:
 #   {glue:text}`beta_sweep_clean_accuracy_shift`).
-# - A finding that is not the paper's point: values of β *between* 0 and 1 cost the learners little and lower the test loss
-#   a little, with clean labels at either checkpoint, with noisy ones at the last epoch. In accuracy nothing consistent is
-#   seen.
+# - A finding that is not the paper's point: intermediate values of β lower the test loss a little, with clean labels at
+#   either checkpoint, with noisy ones at the last epoch and for the larger β. Accuracy does not follow: at β = 0.8 and the
+#   last epoch it is lower with noisy labels and higher with clean ones.
 #
 # **Not shown:**
 #
 # - The size of the effect in the paper. These are quick results: small networks, a few hundred 8×8 images, and label
 #   noise, which the paper does not use.
-# - That the gain of an interior β would survive other data, larger networks or a tuned step size; or that joint training
-#   would do as badly at a step size of its own. One step size serves all β here, and the individual loss is a mean, so
-#   that at β = 0 each learner trains as if alone with a fifth of it.
+# - That the gain of an intermediate β would survive other data, larger networks or a tuned learning rate; or that joint
+#   training would do as badly at a rate of its own. One rate serves all β here, and the individual loss is a mean, so
+#   that at β = 0 each learner trains as if alone with a fifth of it ([decisions](../book/decisions.md)).
 # - Anything beyond these 1,797 images. The intervals cover split, initial weights and order; the test sets of two seeds
 #   overlap, which makes the intervals somewhat too narrow.
 # - Truly independent selection: even at β = 0 one epoch, chosen by the ensemble's validation loss, serves all learners.

@@ -110,6 +110,11 @@ def test_the_readmes_python_runs():
     assert values["loss"].ndim == 0
 
 
+def test_the_folder_that_reproduce_loads_is_the_quick_profiles():
+    (name,) = re.findall(r'jointens.load\("runs/(.+?)"', (ROOT / "book" / "reproduce.md").read_text())
+    assert name == Experiment.from_profile(ROOT / "notebooks" / "profiles" / "digits.yml").name
+
+
 def test_the_book_builds_without_a_warning(html):
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     pages = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]

@@ -53,8 +53,8 @@ def trained_cells(monkeypatch):
 def test_a_cell_holds_everything(tiny):
     experiment = tiny()
     results = run(experiment)
-    assert len(results.cells()) == 4
-    for cell, record in zip(experiment.cells, results.cells(), strict=True):
+    assert len(results.records()) == 4
+    for cell, record in zip(experiment.cells, results.records(), strict=True):
         assert (record["beta"], record["seed"], record["experiment"]) == (cell.beta, cell.seed, experiment.hash)
         for split in ("train", "val"):
             history = record["history"][split]
@@ -100,9 +100,9 @@ def test_a_grown_grid_trains_only_what_is_new(tiny, trained_cells):
     run(tiny())
     results = run(tiny(seeds=[0, 1, 2], beta_vals=[0, 0.5, 1]))
     assert sorted(trained_cells[1]) == [(0.0, 2), (0.5, 0), (0.5, 1), (0.5, 2), (1.0, 2)]
-    assert len(results.cells()) == 9
+    assert len(results.records()) == 9
     assert len(pd.read_csv(results.folder / "results.csv")) == 9
-    assert len(run(tiny(seeds=[1])).cells()) == 2  # a smaller grid sees only its own cells
+    assert len(run(tiny(seeds=[1])).records()) == 2  # a smaller grid sees only its own cells
     assert len(trained_cells) == 2
 
 

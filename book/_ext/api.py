@@ -14,11 +14,11 @@ class ExperimentKeys(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         from jointens import Experiment
 
-        lines = ["| Key | Default | Identity | Meaning |", "|---|---|---|---|"]
+        lines = ["| Key | Meaning | Default | Identity |", "|---|---|---|---|"]
         for key in Experiment.described():
             known = f"; allowed: {', '.join(f'`{value}`' for value in key.known)}" if key.known else ""
             part = "yes" if key.identity else "no"
-            lines.append(f"| `{key.name}` | `{key.default}` | {part} | {key.meaning}{known} |")
+            lines.append(f"| `{key.name}` | {key.meaning}{known} | `{key.default}` | {part} |")
         container = nodes.container(classes=["wide-table"])
         self.state.nested_parse(StringList(lines, source="experiment.py"), self.content_offset, container)
         return [container]
