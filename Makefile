@@ -31,10 +31,12 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
 notebooks: $(INSTALLED)
-	$(BIN)/python book/build.py refresh $(if $(ALL),all)
+	$(BIN)/python book/build.py refresh $(if $(filter-out 0,$(ALL)),all)
 
-lock: $(INSTALLED)
-	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --quiet $(if $(UPGRADE),--upgrade) \
+# Without the rest of the environment, which may not install until the lock is mended.
+lock:
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet -c constraints.txt uv; }
+	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --quiet $(if $(filter-out 0,$(UPGRADE)),--upgrade) \
 		--no-header --no-annotate --no-emit-index-url --output-file constraints.txt
 
 clean:

@@ -11,7 +11,6 @@ equal runs: no times, no progress bars, no random cell names.
 
 from __future__ import annotations
 
-import base64
 import os
 import shutil
 import sys
@@ -70,21 +69,17 @@ def execute(source: Path, target: Path) -> None:
         before, after = Path(folder) / target.name, Path(folder) / f"executed-{target.name}"
         jupytext.write(notebook, before, fmt="ipynb")
         print(f"{source.stem}:", file=sys.stderr, flush=True)
-        start = time.perf_counter()
+        sources, start = executed.sources_of(ROOT, source.stem), time.perf_counter()
         papermill.execute_notebook(before, after, cwd=target.parent, kernel_name="python3", progress_bar=True)
         seconds = time.perf_counter() - start
         result = stripped(nbformat.read(after, as_version=4))
     nbformat.write(result, target)
-    keep_pictures(result, target.parent.parent / "book" / "images")
-    executed.write(target, finished=datetime.now(UTC).isoformat(timespec="minutes"), seconds=seconds)
-
-
-def keep_pictures(notebook, folder: Path) -> None:
-    for cell in notebook.cells:
-        if "picture" in cell.metadata.get("tags", []):
-            (png,) = (output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {}))
-            folder.mkdir(exist_ok=True)
-            (folder / f"{cell.metadata.mystnb.figure.name}.png").write_bytes(base64.b64decode(png))
+    images = target.parent.parent / "book" / "images"
+    images.mkdir(exist_ok=True)
+    for name, content in executed.pictures(result).items():
+        (images / name).write_bytes(content)
+    finished = datetime.now(UTC).isoformat(timespec="minutes")
+    executed.write(target, finished=finished, seconds=seconds, sources=sources)
 
 
 def stripped(notebook):
@@ -109,4 +104,7 @@ def stripped(notebook):
 if __name__ == "__main__":
     commands = {("overlay",): overlay, ("refresh",): refresh, ("refresh", "all"): lambda: refresh(everything=True)}
     command = commands.get(tuple(sys.argv[1:]))
-    sys.exit(command() if command else __doc__)
+    try:
+        sys.exit(command() if command else __doc__)
+    except SyntaxError as error:
+        sys.exit(f"{error.filename}: line {error.lineno} is not Python: {error.msg}")

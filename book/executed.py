@@ -8,6 +8,7 @@ second with the files as they are. A fingerprint is of a file's whole text: a ch
 from __future__ import annotations
 
 import ast
+import base64
 import hashlib
 import json
 import platform
@@ -17,18 +18,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jupytext
+import nbformat
+import yaml
+
+from jointens import atomic
+
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = "executed.json"
 
 
 def read(notebooks: Path) -> dict[str, dict[str, Any]]:
-    """The records in a folder of notebooks, by the notebook's name."""
-    file = notebooks / RECORDS
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    """The records in a folder of notebooks, by the notebook's name; none if the file is missing or damaged."""
+    try:
+        return json.loads((notebooks / RECORDS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
-def write(notebook: Path, *, finished: str, seconds: float) -> None:
-    """Record that `notebook` has just been executed from the sources in this repository."""
+def write(notebook: Path, *, finished: str, seconds: float, sources: dict[str, str]) -> None:
+    """Record that `notebook` has been executed.
+
+    sources: what `sources_of` gave *before* that; what was edited meanwhile is then found stale.
+    """
     records = read(notebook.parent)
     records[notebook.stem] = {
         "finished": finished,
@@ -36,24 +48,47 @@ def write(notebook: Path, *, finished: str, seconds: float) -> None:
         "profile": profile_of(ROOT, notebook.stem),
         **machine(),
         "outputs": fingerprint_of_outputs(notebook),
-        "from": sources_of(ROOT, notebook.stem),
+        "from": sources,
     }
-    text = json.dumps(dict(sorted(records.items())), indent=1, ensure_ascii=False)
-    (notebook.parent / RECORDS).write_text(text + "\n", encoding="utf-8")
+    records = {name: records[name] for name in sorted(records) if notebook.with_name(f"{name}.ipynb").exists()}
+    text = json.dumps(records, indent=1, ensure_ascii=False)
+    atomic.write(notebook.parent / RECORDS, f"{text}\n".encode())
 
 
 def stale(root: Path, name: str) -> list[str]:
     """Why the outputs stored in `notebooks/NAME.ipynb` are not those of the files around it; empty if they are."""
-    record = read(root / "notebooks").get(name)
-    if record is None:
+    source, notebook = (root / "notebooks" / f"{name}{suffix}" for suffix in (".py", ".ipynb"))
+    record = read(root / "notebooks").get(name, {})
+    if not {"from", "outputs"} <= record.keys() or not notebook.exists():
         return [f"{RECORDS} has no record of it"]
     then, now = record["from"], sources_of(root, name)
     reasons = [
         f"{source} has changed" for source in sorted(then.keys() | now.keys()) if then.get(source) != now.get(source)
     ]
-    if record["outputs"] != fingerprint_of_outputs(root / "notebooks" / f"{name}.ipynb"):
+    try:
+        stored = nbformat.read(notebook, as_version=4)
+    except nbformat.reader.NotJSONError:
+        return [*reasons, "it is damaged"]
+    if record["outputs"] != fingerprint_of_outputs(notebook):
         reasons.append("its outputs are not those that were recorded when it was executed")
+    if jupytext.writes(stored, "py:percent") != source.read_text(encoding="utf-8"):
+        reasons.append(f"its cells are not those of {source.name}")
+    for picture, content in pictures(stored).items():
+        file = root / "book" / "images" / picture
+        if not file.exists() or file.read_bytes() != content:
+            reasons.append(f"book/images/{picture} is not the figure that it holds")
     return reasons
+
+
+def pictures(notebook: nbformat.NotebookNode) -> dict[str, bytes]:
+    """The figures of cells with the tag "picture", which the intro and the README show: file name → PNG."""
+    found = {}
+    for cell in notebook.cells:
+        if "picture" in cell.metadata.get("tags", []):
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    found[f"{cell.metadata.mystnb.figure.name}.png"] = base64.b64decode(output.data["image/png"])
+    return found
 
 
 # ---- what the outputs depend on
@@ -82,7 +117,7 @@ def imported(package: Path, source: Path) -> set[Path]:
 
 def _names_imported(package: str, source: Path) -> Iterator[str]:
     """What may be modules of the (flat) package among the imports of a file; other names match no file."""
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"), filename=str(source))):
         if isinstance(node, ast.Import):
             dotted = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -108,29 +143,32 @@ def pins(root: Path) -> dict[str, str]:
 
 def profile_of(root: Path, name: str) -> str | None:
     """The profile whose keys and values are those of the notebook's cell of parameters."""
-    import jupytext
-    import yaml
-
     cells = jupytext.read(root / "notebooks" / f"{name}.py").cells
     code = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
-    values = {
-        statement.targets[0].id: ast.literal_eval(statement.value)
-        for statement in ast.parse("\n".join(code)).body
-        if isinstance(statement, ast.Assign)
-    }
-    for profile in sorted((root / "notebooks" / "profiles").glob("*.yml")):
-        if yaml.safe_load(profile.read_text(encoding="utf-8")) == values:
-            return profile.stem
-    return None
+    try:
+        assigned = [node for node in ast.parse("\n".join(code)).body if isinstance(node, ast.Assign)]
+        values = {target.id: ast.literal_eval(node.value) for node in assigned for target in node.targets}
+        profiles = sorted((root / "notebooks" / "profiles").glob("*.yml"))
+        return next((file.stem for file in profiles if _yaml(file) == values), None)
+    except (ValueError, AttributeError):  # not plain values: nothing that a profile could hold
+        return None
+
+
+def _yaml(file: Path) -> Any:
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError:
+        return None
 
 
 def fingerprint_of_outputs(notebook: Path) -> str:
+    """Of all outputs; what surrounds them in the file has no part in it."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     return _fingerprint(json.dumps([cell.get("outputs") for cell in cells], sort_keys=True).encode())
 
 
 def _fingerprint(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
+    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()[:16]  # whatever git made of the line ends
 
 
 # ---- what it ran on

@@ -33,7 +33,8 @@ class Ensemble(nn.Module):
     """M learners of one architecture, evaluated on the same inputs.
 
     Called with inputs `(B, ...)` it gives outputs `(M, B, K)`. With `runs=R` it holds R ensembles that train side by
-    side: inputs `(R, B, ...)` → outputs `(R, M, B, K)`.
+    side: inputs `(R, B, ...)` → outputs `(R, M, B, K)`. Outputs may lie in memory in another order, so
+    `reshape` them where a `view` fails.
 
     Args:
         learners: M modules, or R·M modules with the runs one after the other. They are copied, not shared.

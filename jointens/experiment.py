@@ -226,7 +226,7 @@ class Experiment:
 
     @functools.cached_property  # every cell that is read asks for it
     def hash(self) -> str:
-        """Eight digits that name the identity. Keys at their defaults are left out: a key added later renames no run."""
+        """Eight digits that name the identity without the keys at their defaults; a key added later renames no run."""
         follow = ("numbers", "dataset", "num_epochs")  # what other defaults follow from is always in
         plain = Experiment(dataset=self.dataset, num_epochs=self.num_epochs).identity()
         told = {key: value for key, value in self.identity().items() if key in follow or value != plain[key]}

@@ -12,15 +12,13 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 
-from . import atomic
-from .decomposition import Decomposition
+from . import atomic, frames
 from .ensemble import Ensemble
 from .errors import InputError
 from .experiment import Cell, Experiment, canonical_beta, read_yaml
@@ -28,11 +26,6 @@ from .training import TrainedCell, new_ensemble
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CSV_COLUMNS = (
-    "beta", "run", "train_loss", "val_loss", "val_div", "val_ind_loss", "val_ens_loss", "val_acc_ens", "val_acc_ind",
-    "test_loss", "test_div", "test_ind_loss", "test_ens_loss", "test_acc_ens", "test_acc_ind",
-)  # fmt: skip
 
 
 def default_out() -> Path:
@@ -156,10 +149,7 @@ class Results:
 
     def write_csv(self) -> None:
         """Rebuild results.csv from every cell in the folder: the authors' columns, no index, lists as Python lists."""
-        import pandas as pd
-
-        rows = [_csv_row(cell) for cell in self.all_records()]
-        table = pd.DataFrame(rows, columns=CSV_COLUMNS).to_csv(index=False).encode()
+        table = frames.authors_table(self.all_records()).to_csv(index=False).encode()
         path = self.folder / "results.csv"
         if not path.exists() or path.read_bytes() != table:
             atomic.remove_leftovers(self.folder)
@@ -172,56 +162,18 @@ class Results:
         train_diversity: the same on training data at that epoch, as in `history`; for classification also accuracy and
         individual_accuracy (the mean over learners), as fractions.
         """
-        import pandas as pd
-
-        rows = []
-        for cell in self.records():
-            epochs = {"best": cell["best_epoch"], "last": len(cell["history"]["learning_rate"])}
-            course = _metrics(cell["history"]["train"])
-            for checkpoint, epoch in epochs.items():
-                seen = {
-                    f"train_{loss}": course[loss][epoch - 1] if epoch else math.nan for loss in Decomposition._fields
-                }
-                row = {"beta": cell["beta"], "seed": cell["seed"], "checkpoint": checkpoint, "epoch": epoch}
-                rows.append(row | _metrics(cell["test"][checkpoint]) | seen)
-        return pd.DataFrame(rows)
+        return frames.tests(self.records())
 
     def history(self) -> pd.DataFrame:
         """The course of training, one row for each cell, epoch (from 1) and split ("train", "val").
 
         Metrics as in `tests`. Train is measured in evaluation mode on as many examples as validation has.
         """
-        import pandas as pd
-
-        frames = []
-        for cell in self.records():
-            for split in ("train", "val"):
-                of = _metrics(cell["history"][split])
-                epochs = range(1, len(of["ensemble"]) + 1)
-                frames.append(
-                    pd.DataFrame({"beta": cell["beta"], "seed": cell["seed"], "split": split, "epoch": epochs, **of})
-                )
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        return frames.history(self.records())
 
     def learner_history(self) -> pd.DataFrame:
         """Each base learner's accuracy over training: beta, seed, split, epoch, learner, accuracy."""
-        import pandas as pd
-
-        rows = [
-            {
-                "beta": cell["beta"],
-                "seed": cell["seed"],
-                "split": split,
-                "epoch": epoch,
-                "learner": i,
-                "accuracy": value,
-            }
-            for cell in self.records()
-            for split in ("train", "val")
-            for epoch, learners in enumerate(cell["history"][split].get("learner_accuracy", []), 1)
-            for i, value in enumerate(learners)
-        ]
-        return pd.DataFrame(rows)
+        return frames.learner_history(self.records())
 
 
 def load(folder: str | os.PathLike, beta: float, seed: int) -> Ensemble:
@@ -276,30 +228,3 @@ def _finite(tree: Any) -> Any:
     if isinstance(tree, (list, tuple)):
         return [_finite(value) for value in tree]
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree
-
-
-def _metrics(stored: dict[str, Any]) -> dict[str, Any]:
-    """A cell's stored metrics as the columns of a frame; null, a loss that was not finite, becomes NaN."""
-    metrics = {name: np.array(stored[name], dtype=float) for name in Decomposition._fields}
-    if "accuracy" in stored:
-        metrics["accuracy"] = np.array(stored["accuracy"], dtype=float)
-        metrics["individual_accuracy"] = np.array(stored["learner_accuracy"], dtype=float).mean(-1)
-    return {name: value if value.ndim else float(value) for name, value in metrics.items()}
-
-
-def _csv_row(cell: dict[str, Any]) -> dict[str, Any]:
-    beta, val, test = cell["beta"], _metrics(cell["history"]["val"]), _metrics(cell["test"]["best"])
-
-    def columns(of: dict[str, Any], prefix: str, plain: Callable[[Any], Any]) -> dict[str, Any]:
-        names = {"div": "diversity", "ind_loss": "individual", "ens_loss": "ensemble",
-                 "acc_ens": "accuracy", "acc_ind": "individual_accuracy"}  # fmt: skip
-        row = {f"{prefix}_{short}": plain(of[name]) for short, name in names.items() if name in of}
-        return {f"{prefix}_loss": plain(of["individual"] - beta * of["diversity"]), **row}
-
-    return {
-        "beta": beta,
-        "run": cell["seed"],
-        "train_loss": [math.nan if value is None else value for value in cell["history"]["objective"]],
-        **columns(val, "val", lambda values: values.tolist()),
-        **columns(test, "test", float),
-    }

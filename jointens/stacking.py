@@ -5,7 +5,7 @@
 
 `forward_any` takes every learner whose forward `torch.func.vmap` understands. `forward_perceptrons` writes out the
 matrix products of multi-layer perceptrons, because that is where small sweeps spend their time: a training step takes
-about half as long.
+about two thirds of the time.
 """
 
 from __future__ import annotations
@@ -32,22 +32,28 @@ def forward_any(learner: nn.Module, weights: Mapping[str, Tensor], inputs: Tenso
 def perceptron_layers(learner: nn.Module) -> list[str] | None:
     """The names of its linear layers if it is what `learners.mlp` builds and nothing else, or None.
 
-    That is: Flatten, then Linear and ReLU in turn, a Linear last; no layer used twice, and no hooks.
+    That is: Flatten, then Linear and ReLU in turn, a Linear last; no weights used twice, no hooks, no changed forward.
     """
     if type(learner) is not nn.Sequential or len(learner) < 2:
         return None
     (_, flatten), *layers = learner.named_children()
     alternating = [(nn.Linear, nn.ReLU)[index % 2] for index in range(len(learner) - 1)]
-    tensors = sum(len(layer.state_dict()) for layer in learner.children())
+    tensors = [tensor for _, layer in layers for tensor in layer.parameters()]
     fits = (
         type(flatten) is nn.Flatten
         and (flatten.start_dim, flatten.end_dim) == (1, -1)
         and [type(layer) for _, layer in layers] == alternating
         and alternating[-1] is nn.Linear
-        and tensors == len(list(learner.parameters()))  # fewer, if layers share their weights
-        and not any(module._forward_hooks or module._forward_pre_hooks for module in learner.modules())
+        and len({id(tensor) for tensor in tensors}) == len(tensors) == len(list(learner.parameters()))
+        and not any(map(_does_more, learner.modules()))
     )
     return [name for name, layer in layers if type(layer) is nn.Linear] if fits else None
+
+
+def _does_more(module: nn.Module) -> bool:
+    """Whether calling the module does more than its class says: hooks, or a forward of its own."""
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return "forward" in vars(module) or any(getattr(module, name) for name in hooks)
 
 
 def forward_perceptrons(layers: Sequence[str], weights: Mapping[str, Tensor], inputs: Tensor, *, runs: bool) -> Tensor:

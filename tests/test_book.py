@@ -1,7 +1,6 @@
 """What a reader of the repository meets: pairs in sync, clean outputs, the README's commands, a book that builds."""
 
 import ast
-import base64
 import re
 import shlex
 from pathlib import Path
@@ -21,13 +20,6 @@ named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_notebook_has_its_pair():
     assert NOTEBOOKS
     assert [path.stem for path in NOTEBOOKS] == [path.stem for path in sorted((ROOT / "notebooks").glob("*.py"))]
-
-
-@named
-def test_the_pair_is_in_sync(path, shell):
-    source = path.with_suffix(".py")
-    text = shell(["jupytext", "--to", "py:percent", "--output", "-", str(path)]).stdout
-    assert text == source.read_text(), f"{path.name} is not what {source.name} says: run `make notebooks`"
 
 
 @named
@@ -72,14 +64,6 @@ def test_no_cell_behind_the_parameters_sets_a_key(path):
             }
             assert not stored & set(Experiment.names())
             Experiment.from_namespace(dict.fromkeys(stored, 0))  # nor may a name look like a misspelt one
-
-
-def test_the_picture_is_the_chapters_figure():
-    notebook = nbformat.read(ROOT / "notebooks" / "beta_sweep.ipynb", as_version=4)
-    (cell,) = (cell for cell in notebook.cells if "picture" in cell.metadata.get("tags", []))
-    (stored,) = (output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {}))
-    picture = ROOT / "book" / "images" / f"{cell.metadata.mystnb.figure.name}.png"
-    assert picture.read_bytes() == base64.b64decode(stored), "run `make notebooks`"
 
 
 def readme_commands():

@@ -77,6 +77,9 @@ def test_only_plain_perceptrons_are_taken_for_such():
     hooked.register_forward_pre_hook(lambda module, inputs: None)
     tied = nn.Linear(4, 4)
     tied.weight = one.weight
+    backward, changed = nn.Linear(4, 4), nn.Linear(4, 4)
+    backward.register_full_backward_hook(lambda module, inputs, outputs: None)
+    changed.forward = lambda x: x
     for others in (
         [],
         [flatten],
@@ -87,12 +90,17 @@ def test_only_plain_perceptrons_are_taken_for_such():
         [flatten, one, nn.ReLU(), two, relu, one],
         [flatten, one, relu, tied],
         [flatten, one, relu, hooked],
+        [flatten, one, relu, backward],
+        [flatten, one, relu, changed],
         [flatten, one, nn.Tanh(), two],
         [flatten, one, relu, nn.Dropout(), two],
         [nn.Flatten(2), one, relu, two],
         [flatten, one, relu, nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))],
     ):
         assert perceptron_layers(nn.Sequential(*others)) is None, others
+    with_more = nn.Sequential(flatten, one, relu, tied)
+    with_more.register_parameter("own", nn.Parameter(torch.zeros(1)))
+    assert perceptron_layers(with_more) is None
     assert perceptron_layers(batch_norm_net()) is None
 
 

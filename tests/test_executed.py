@@ -18,10 +18,16 @@ def test_the_outputs_are_those_of_the_code_as_it_is(path):
     assert not reasons, f"the outputs stored in {path.name} are stale: {'; '.join(reasons)}. Run `make notebooks`"
 
 
+def test_every_notebook_has_its_record():
+    names = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert set(executed.read(ROOT / "notebooks")) == names, "run `make notebooks ALL=1`"
+
+
 @pytest.fixture
 def copy(tmp_path):
     """The sources that outputs depend on, to be changed at will."""
-    for name in ("notebooks", "jointens", "pyproject.toml", "constraints.txt"):
+    (tmp_path / "book").mkdir()
+    for name in ("notebooks", "jointens", "book/images", "pyproject.toml", "constraints.txt"):
         origin = ROOT / name
         (shutil.copytree if origin.is_dir() else shutil.copy)(origin, tmp_path / name)
     return tmp_path
@@ -61,8 +67,42 @@ def test_outputs_of_another_run_are_told(copy):
     next(cell for cell in notebook.cells if cell.get("outputs")).outputs.pop()
     nbformat.write(notebook, path)
     assert "its outputs are not those that were recorded when it was executed" in executed.stale(copy, "beta_sweep")
-    (copy / "notebooks" / "executed.json").unlink()
-    assert executed.stale(copy, "beta_sweep") == ["executed.json has no record of it"]
+    for damaged in ("<<<<<<< HEAD", "{}", '{"beta_sweep": {}}'):
+        (copy / "notebooks" / "executed.json").write_text(damaged)
+        assert executed.stale(copy, "beta_sweep") == ["executed.json has no record of it"]
+
+
+def test_cells_and_pictures_belong_together(copy):
+    """What `make notebooks` would write must be what lies there: it is what the tests say to run."""
+    before = executed.stale(ROOT, "beta_sweep")
+    path = copy / "notebooks" / "beta_sweep.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source += " Edited."
+    nbformat.write(notebook, path)
+    (copy / "book" / "images" / "fig-beta-sweep.png").write_bytes(b"")
+    told = set(executed.stale(copy, "beta_sweep")) - set(before)
+    assert told >= {"book/images/fig-beta-sweep.png is not the figure that it holds"}
+    assert "its cells are not those of beta_sweep.py" in executed.stale(copy, "beta_sweep")
+
+
+def test_an_edit_while_a_notebook_runs_is_not_taken_for_executed(copy, monkeypatch):
+    monkeypatch.setattr(executed, "ROOT", copy)
+    before = executed.sources_of(copy, "beta_sweep")
+    edited(copy / "jointens" / "training.py", "\n")
+    path = copy / "notebooks" / "beta_sweep.ipynb"
+    executed.write(path, finished="2026-11-22T12:00+00:00", seconds=1.0, sources=before)
+    assert "jointens/training.py has changed" in executed.stale(copy, "beta_sweep")
+
+
+def test_parameters_that_no_profile_can_hold_have_none(copy):
+    source = copy / "notebooks" / "beta_sweep.py"
+    for line in ("seeds = list(range(10))", "momentum, gamma = 0.9, 0.2"):
+        text = (ROOT / "notebooks" / "beta_sweep.py").read_text()
+        source.write_text(text.replace("momentum = 0.9", line))
+        assert executed.profile_of(copy, "beta_sweep") is None
+    (copy / "notebooks" / "profiles" / "aa.yml").write_text("[:")
+    source.write_text((ROOT / "notebooks" / "beta_sweep.py").read_text())
+    assert executed.profile_of(copy, "beta_sweep") == "digits"
 
 
 def test_what_has_no_part_in_the_outputs_makes_nothing_stale(copy):

@@ -17,7 +17,10 @@ class Status(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         file = Path(self.env.srcdir) / "notebooks" / "executed.json"
         self.env.note_dependency(str(file))
-        records = json.loads(file.read_text(encoding="utf-8"))
+        records = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        records = {name: record for name, record in records.items() if f"notebooks/{name}" in self.env.found_docs}
+        if not records:
+            return [nodes.paragraph(text="No notebook has been executed yet: run make notebooks.")]
         lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
         for name, record in records.items():
             when = record["finished"][:16].replace("T", " ")
