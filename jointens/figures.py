@@ -138,7 +138,7 @@ def train_against_test(results: Results) -> Figure:
 def stamp(results: Results, seeds: Sequence[int] | None = None) -> str:
     """Where a figure's numbers come from: scale, setting, seeds (those shown), device kind and experiment's hash."""
     experiment = results.experiment
-    dataset = DATASETS[experiment.dataset]
+    dataset, seeds = DATASETS[experiment.dataset], seeds or experiment.seeds
     size = experiment.train_size or dataset.sizes[0]
     devices = sorted({cell["provenance"]["device"] for cell in results.records()})
     noise = f", {experiment.label_noise:.0%} label noise" if experiment.label_noise else ""
@@ -147,7 +147,7 @@ def stamp(results: Results, seeds: Sequence[int] | None = None) -> str:
         "quick results" if dataset.quick else "results",
         f"{experiment.dataset}, {size} training examples{noise}",
         f"{experiment.base_learner}, M = {experiment.num_learners}{average}",
-        f"seeds {_ranges(experiment.seeds)}" if seeds is None else f"seed {_ranges(seeds)}",
+        f"{'seed' if len(seeds) == 1 else 'seeds'} {_ranges(seeds)}",
         ", ".join(devices),
         f"experiment {experiment.hash}",
     ])  # fmt: skip
