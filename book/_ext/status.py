@@ -29,7 +29,7 @@ class Status(SphinxDirective):
             took = f"{record['seconds']} s"
             cells = (chapter, when, took, setting, record["device"], record["versions"])
             lines.append("| " + " | ".join(cells) + " |")
-        container = nodes.container(classes=["wide-table"])
+        container = nodes.container(classes=["wide-table", "status"])
         self.state.nested_parse(StringList(lines, source=str(file)), self.content_offset, container)
         return [container]
 
