@@ -69,7 +69,7 @@ def execute(source: Path, target: Path) -> None:
         before, after = Path(folder) / target.name, Path(folder) / f"executed-{target.name}"
         jupytext.write(notebook, before, fmt="ipynb")
         print(f"{source.stem}:", file=sys.stderr, flush=True)
-        sources, start = executed.sources_of(ROOT, source.stem), time.perf_counter()
+        came_from, start = executed.sources_of(ROOT, source.stem), time.perf_counter()
         papermill.execute_notebook(before, after, cwd=target.parent, kernel_name="python3", progress_bar=True)
         seconds = time.perf_counter() - start
         result = stripped(nbformat.read(after, as_version=4))
@@ -79,7 +79,7 @@ def execute(source: Path, target: Path) -> None:
     for name, content in executed.pictures(result).items():
         (images / name).write_bytes(content)
     finished = datetime.now(UTC).isoformat(timespec="minutes")
-    executed.write(target, finished=finished, seconds=seconds, sources=sources)
+    executed.write(target, finished=finished, seconds=seconds, sources=came_from)
 
 
 def stripped(notebook):

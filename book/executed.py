@@ -47,7 +47,7 @@ def write(notebook: Path, *, finished: str, seconds: float, sources: dict[str, s
         "seconds": round(seconds),
         "profile": profile_of(ROOT, notebook.stem),
         **machine(),
-        "outputs": fingerprint_of_outputs(notebook),
+        "outputs": fingerprint_of_outputs(nbformat.read(notebook, as_version=4)),
         "from": sources,
     }
     records = {name: records[name] for name in sorted(records) if notebook.with_name(f"{name}.ipynb").exists()}
@@ -63,13 +63,13 @@ def stale(root: Path, name: str) -> list[str]:
         return [f"{RECORDS} has no record of it"]
     then, now = record["from"], sources_of(root, name)
     reasons = [
-        f"{source} has changed" for source in sorted(then.keys() | now.keys()) if then.get(source) != now.get(source)
+        f"{origin} has changed" for origin in sorted(then.keys() | now.keys()) if then.get(origin) != now.get(origin)
     ]
     try:
         stored = nbformat.read(notebook, as_version=4)
     except nbformat.reader.NotJSONError:
         return [*reasons, "it is damaged"]
-    if record["outputs"] != fingerprint_of_outputs(notebook):
+    if record["outputs"] != fingerprint_of_outputs(stored):
         reasons.append("its outputs are not those that were recorded when it was executed")
     if jupytext.writes(stored, "py:percent") != source.read_text(encoding="utf-8"):
         reasons.append(f"its cells are not those of {source.name}")
@@ -161,10 +161,9 @@ def _yaml(file: Path) -> Any:
         return None
 
 
-def fingerprint_of_outputs(notebook: Path) -> str:
+def fingerprint_of_outputs(notebook: nbformat.NotebookNode) -> str:
     """Of all outputs; what surrounds them in the file has no part in it."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return _fingerprint(json.dumps([cell.get("outputs") for cell in cells], sort_keys=True).encode())
+    return _fingerprint(json.dumps([cell.get("outputs") for cell in notebook.cells], sort_keys=True).encode())
 
 
 def _fingerprint(content: bytes) -> str:

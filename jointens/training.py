@@ -72,6 +72,7 @@ def measure(outputs: Tensor, targets: Tensor, *, loss: str, average: str) -> dic
     means = {name: part.mean(-1) for name, part in parts._asdict().items()}
     if loss == "cross_entropy":
         joint = ensemble_output_unchecked(outputs, loss=loss, average=average)  # (R, N, K)
+        # The index of the maximum, not argmax: over few classes that is several times slower on a CPU.
         means["accuracy"] = (joint.max(-1).indices == targets).float().mean(-1)
         means["learner_accuracy"] = (outputs.max(-1).indices == targets.unsqueeze(-2)).float().mean(-1)
     return means
@@ -174,6 +175,7 @@ class Trainer:
         self.ensemble.eval()
         size = max(self.experiment.batch_size, EVALUATION_BATCH // len(self.cells))
         chunks = split.inputs.split(size, dim=1)
+        # Joined along the examples as the last axis in memory, which is how stacked perceptrons leave them.
         return torch.cat([self.ensemble(chunk[self.run_seed]).mT for chunk in chunks], dim=-1).mT
 
     @torch.no_grad()

@@ -4,8 +4,10 @@ import sys
 from pathlib import Path
 
 from docutils import nodes
-from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
+from tables import table
+
+HEADINGS = ("Key", "Meaning", "Default", "Identity")
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -14,14 +16,11 @@ class ExperimentKeys(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         from jointens import Experiment
 
-        lines = ["| Key | Meaning | Default | Identity |", "|---|---|---|---|"]
+        rows = []
         for key in Experiment.described():
             known = f"; allowed: {', '.join(f'`{value}`' for value in key.known)}" if key.known else ""
-            part = "yes" if key.identity else "no"
-            lines.append(f"| `{key.name}` | {key.meaning}{known} | `{key.default}` | {part} |")
-        container = nodes.container(classes=["wide-table"])
-        self.state.nested_parse(StringList(lines, source="experiment.py"), self.content_offset, container)
-        return [container]
+            rows.append((f"`{key.name}`", key.meaning + known, f"`{key.default}`", "yes" if key.identity else "no"))
+        return [table(self, HEADINGS, rows, source="experiment.py", name="keys")]
 
 
 def setup(app):

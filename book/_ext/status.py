@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from docutils import nodes
-from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
+from tables import table
 
 HEADINGS = ("Chapter", "Executed (UTC)", "Took", "Setting", "On", "With")
 
@@ -21,17 +21,13 @@ class Status(SphinxDirective):
         records = {name: record for name, record in records.items() if f"notebooks/{name}" in self.env.found_docs}
         if not records:
             return [nodes.paragraph(text="No notebook has been executed yet: run make notebooks.")]
-        lines = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
+        rows = []
         for name, record in records.items():
             when = record["finished"][:16].replace("T", " ")
             setting = f"`{record['profile']}`" if record["profile"] else "the notebook's own"
-            chapter = f"{{doc}}`/notebooks/{name}`"
-            took = f"{record['seconds']} s"
-            cells = (chapter, when, took, setting, record["device"], record["versions"])
-            lines.append("| " + " | ".join(cells) + " |")
-        container = nodes.container(classes=["wide-table", "status"])
-        self.state.nested_parse(StringList(lines, source=str(file)), self.content_offset, container)
-        return [container]
+            chapter, took = f"{{doc}}`/notebooks/{name}`", f"{record['seconds']} s"
+            rows.append((chapter, when, took, setting, record["device"], record["versions"]))
+        return [table(self, HEADINGS, rows, source=str(file), name="status")]
 
 
 def setup(app):
