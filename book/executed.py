@@ -22,7 +22,7 @@ import jupytext
 import nbformat
 import yaml
 
-from jointens import atomic
+from jointens import atomic, published
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = "executed.json"
@@ -95,11 +95,18 @@ def pictures(notebook: nbformat.NotebookNode) -> dict[str, bytes]:
 
 
 def sources_of(root: Path, name: str) -> dict[str, str]:
-    """Fingerprints of the notebook's source, its profile, the library's files it imports, and the pinned packages."""
-    source = root / "notebooks" / f"{name}.py"
-    files = [source, *sorted(imported(root / "jointens", source))]
+    """Fingerprints of the notebook's source, its profile, the library's files it imports, and the pinned packages.
+
+    Of a notebook that shows published results, these as well, with the profiles that say what is to be published.
+    """
+    source, profiles = root / "notebooks" / f"{name}.py", root / "notebooks" / "profiles"
+    library = imported(root / "jointens", source)
+    files = [source, *sorted(library)]
     if profile := profile_of(root, name):
-        files.append(root / "notebooks" / "profiles" / f"{profile}.yml")
+        files.append(profiles / f"{profile}.yml")
+    if root / "jointens" / "published.py" in library:
+        files += [profiles / f"{name}.yml" for name in (*published.SMALL, *published.PANELS)]
+        files += sorted(file for kind in ("*.yml", "*.json") for file in (root / "results").rglob(kind))
     return {str(file.relative_to(root).as_posix()): _fingerprint(file.read_bytes()) for file in files} | pins(root)
 
 

@@ -1,4 +1,8 @@
-"""The command line: `python -m jointens run PROFILE.yml key=value …`.
+"""The command line.
+
+python -m jointens run PROFILE.yml key=value …          train the sweep of a profile
+python -m jointens run --released FOLDER key=value …    the same for a configuration of the authors' repository
+python -m jointens convert RESULTS OUT key=value …      results of ours in the authors' format, or of theirs in ours
 
 The results folder is the last line of standard output; everything else goes to standard error.
 Exit status: 0 done, 2 wrong input (one line), 130 interrupted, 143 terminated; the last two can be run again and go on.
@@ -12,9 +16,11 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 from .errors import InputError
 from .experiment import Experiment
+from .released import convert, read_experiment
 from .sweep import run
 
 
@@ -36,8 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         warnings.showwarning = lambda message, *_: print(f"jointens: warning: {message}", file=sys.stderr)
         try:
             with _stoppable():
-                given = _parser().parse_args(arguments)
-                return _run(given.profile, given.keys)
+                print(_command(arguments))
+                return 0
         except InputError as error:
             print(f"jointens: {error}", file=sys.stderr)
             return 2
@@ -68,32 +74,70 @@ def _stoppable() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
+def _command(arguments: list[str] | None) -> Path:
+    """Do what is asked for; returns the results folder."""
+    parser = _parser()
+    given, more = parser.parse_known_args(arguments)
+    if unknown := [word for word in more if word.startswith("-")]:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    words = [*given.words, *more]  # argparse gives up on what stands behind an option that stands behind a word
+    if given.command == "run" and given.released is None:
+        if not words:
+            parser.error("the following arguments are required: PROFILE.yml, or --released FOLDER")
+        profile, *words = words
+    elif words and "=" not in words[0] and given.command == "run":
+        parser.error(f"--released stands in place of a profile; {words[0]!r} is one too many")
+    overrides = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"{word!r} is no key=value (see python -m jointens {given.command} --help)")
+        overrides[name] = value
+    if given.command == "convert":
+        return convert(given.source, given.out, **overrides)
+    if given.released is None:
+        return run(Experiment.from_profile(profile, **overrides)).folder
+    return run(read_experiment(given.released, **overrides)).folder
+
+
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m jointens", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
-        help="train the sweep of a profile; finished cells are kept, missing ones trained",
+        usage="python -m jointens run (PROFILE.yml | --released FOLDER) [key=value ...]",
+        help="train a sweep; finished cells are kept, missing ones trained",
         epilog="keys, their defaults and meanings:\n" + _keys_help(),
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    run.add_argument("profile", metavar="PROFILE.yml", help="a YAML file of keys, such as those in notebooks/profiles")
     run.add_argument(
-        "keys", nargs="*", metavar="key=value", help="win over the profile, e.g. seeds=[0,1] beta_vals=0.5"
+        "words", nargs="*", default=[], metavar="PROFILE.yml key=value",
+        help="a YAML file of keys, such as those in notebooks/profiles; then keys that win over\n"
+        "it, e.g. seeds=[0,1] beta_vals=0.5",
+    )  # fmt: skip
+    run.add_argument(
+        "--released", metavar="FOLDER",
+        help="in place of a profile: experiment.json and optim.json of the authors' repository\n"
+        "(src/configs/sweep there), with data.json beside them or in the folder above;\n"
+        "where probs is false, give average=scores or average=released",
+    )  # fmt: skip
+    convert = commands.add_parser(
+        "convert",
+        usage="python -m jointens convert RESULTS OUT [key=value ...]",
+        help="results of ours in the authors' format, or of theirs in ours",
+        formatter_class=argparse.RawTextHelpFormatter,
     )
+    convert.add_argument(
+        "source", metavar="RESULTS",
+        help="a results folder: experiment.yml and cells (then OUT is in the authors' format), or\n"
+        "their results.csv, experiment.json, optim.json and data.json (then OUT is in ours)",
+    )  # fmt: skip
+    convert.add_argument("out", metavar="OUT", help="the folder to make; it is new or empty")
+    convert.add_argument(
+        "words", nargs="*", default=[], metavar="key=value",
+        help="win over the authors' files; where probs is false, average=scores or average=released",
+    )  # fmt: skip
     return parser
-
-
-def _run(profile: str, keys: list[str]) -> int:
-    overrides = {}
-    for text in keys:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"{text!r} is no key=value (see python -m jointens run --help)")
-        overrides[name] = value
-    experiment = Experiment.from_profile(profile, **overrides)
-    print(run(experiment).folder)
-    return 0
 
 
 def _keys_help() -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import stack_module_state
 
 from .randomness import derived_seed
-from .stacking import forward_any, forward_perceptrons, perceptron_layers
+from .stacking import chain_layers, forward_any, forward_chain
 
 
 def seeded_learners(make: Callable[[], nn.Module], num_learners: int, seed: int) -> list[nn.Module]:
@@ -41,7 +41,8 @@ class Ensemble(nn.Module):
         runs: the number of ensembles R; None is a single one, without a leading axis.
         stack: True evaluates all learners as one batched tensor program (stacking.py), False calls one after the other;
             outputs and gradients are the same but for rounding and the draws of dropout. None stacks learners without
-            convolutions: batched small matrix products are many times faster than a loop, grouped convolutions not.
+            convolutions, and plain chains of layers with some (`stacking.chain_layers` says which): one large product
+            is faster than a loop over small ones. Others with convolutions, those with batch-norm, are looped.
 
     Raises:
         ValueError: no learners, R does not divide them, or their architectures differ.
@@ -66,6 +67,10 @@ class Ensemble(nn.Module):
             self._stack(learners)
         else:
             self.learners = nn.ModuleList(copy.deepcopy(learner) for learner in learners)
+            # Convolutions take less time with the channels last in memory; `weights()` are as always.
+            self._channels_last = any(isinstance(module, nn.Conv2d) for module in self.learners[0].modules())
+            if self._channels_last:
+                self.learners.to(memory_format=torch.channels_last)
 
     def _stack(self, learners: list[nn.Module]) -> None:
         """Hold the learners' weights as tensors with leading axes (R, M), and one learner that computes with them."""
@@ -79,7 +84,7 @@ class Ensemble(nn.Module):
         self._names = {_flat(name): name for name in (*params, *buffers)}
         # In a tuple, so that its own weights, which are never used, are not taken for parameters of this module.
         self._skeleton = (copy.deepcopy(learners[0]),)
-        self._layers = perceptron_layers(learners[0])
+        self._layers = chain_layers(self._skeleton[0])
 
     def train(self, mode: bool = True) -> Ensemble:
         if self.stacked:
@@ -93,15 +98,17 @@ class Ensemble(nn.Module):
             )
         if self.stacked:
             return self._forward_stacked(inputs)
-        if self.runs is None:
-            return torch.stack([learner(inputs) for learner in self.learners])
-        members = iter(self.learners)
-        return torch.stack([torch.stack([next(members)(x) for _ in range(self.num_learners)]) for x in inputs])
+        members, outputs = iter(self.learners), []
+        for x in inputs.unsqueeze(0) if self.runs is None else inputs:  # of one run
+            if self._channels_last and x.ndim == 4:
+                x = x.contiguous(memory_format=torch.channels_last)
+            outputs.append(torch.stack([next(members)(x) for _ in range(self.num_learners)]))
+        return outputs[0] if self.runs is None else torch.stack(outputs)
 
     def _forward_stacked(self, inputs: Tensor) -> Tensor:
         weights, runs = self._own_weights(), self.runs is not None
         if self._layers:
-            return forward_perceptrons(self._layers, weights, inputs, runs=runs)
+            return forward_chain(self._layers, weights, inputs, runs=runs)
         return forward_any(self._skeleton[0], weights, inputs, runs=runs)
 
     def _own_weights(self) -> dict[str, Tensor]:
@@ -117,7 +124,9 @@ class Ensemble(nn.Module):
             return {name: value.detach() for name, value in self._own_weights().items()}
         own = [_tensors(learner) for learner in self.learners]
         return {
-            name: torch.stack([tensors[name].detach() for tensors in own]).reshape(*self.lead, *value.shape)
+            name: torch.stack([tensors[name].detach().contiguous() for tensors in own]).reshape(
+                *self.lead, *value.shape
+            )
             for name, value in own[0].items()
         }
 
@@ -143,7 +152,8 @@ class Ensemble(nn.Module):
 
 
 def _stacks_well(learner: nn.Module) -> bool:
-    return not any(isinstance(module, nn.modules.conv._ConvNd) for module in learner.modules())
+    convolves = any(isinstance(module, nn.modules.conv._ConvNd) for module in learner.modules())
+    return not convolves or chain_layers(learner) is not None
 
 
 def _tensors(learner: nn.Module) -> dict[str, Tensor]:

@@ -5,30 +5,35 @@ A profile (`notebooks/profiles/*.yml`), a notebook's parameters and `key=value` 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import difflib
 import functools
 import hashlib
 import json
-import os
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from torch import nn
 
-from .data import DATASETS, check_request
+from .data import DATASETS, Data, Request, load_data
 from .decomposition import AVERAGES, LOSSES
 from .errors import InputError
-from .learners import LEARNERS
+from .keys import check, coerced, key, read_yaml
+from .learners import LEARNERS, check_learner, make_learner
 
 # Raised when a change of the code changes the numbers of a cell: old results are then another experiment's.
 NUMBERS = 2
-LARGEST = 1e30  # of any number: beyond it float32, in which everything is trained, is soon infinite
-OPTIMISERS = ("SGD", "Adam")
-SCHEDULERS = ("ExponentialLR", "none")
+OPTIMISERS = ("SGD", "Adam", "RMSprop")
+# The authors' shipped sweep, whatever its data set, learner and average.
+PAPER = {
+    "num_learners": 5, "width": 1, "optimiser": "SGD", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4,
+    "scheduler": "ExponentialLR", "gamma": 0.2, "lr_switch": [30, 50, 70], "batch_size": 128, "num_epochs": 80,
+    "label_noise": 0.0, "rate_per_learner": False,
+}  # fmt: skip
+SCHEDULERS = ("ExponentialLR", "Linear", "none")
 
 
 class Cell(NamedTuple):
@@ -56,14 +61,6 @@ def canonical_beta(beta: float) -> float:
     return float(f"{beta:.12g}") + 0.0
 
 
-def _key(default: Any, meaning: str, *, numbers: bool = True, **check: Any) -> Any:
-    """A key of the experiment. `numbers`: a cell's numbers depend on it, so it is part of the identity.
-
-    check: `among` known values, `least` (≥), `above` (>), `most` (≤); for lists they hold for each entry.
-    """
-    return dataclasses.field(default=default, metadata={"meaning": meaning, "numbers": numbers, "check": check})
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
     """A grid of β × seed over one setting. Keys and their values keep the spelling of the authors' configurations.
@@ -76,54 +73,66 @@ class Experiment:
     """
 
     # ---- the data
-    dataset: str = _key("digits", "data set", among=tuple(DATASETS))
-    train_size: int | None = _key(None, "training examples; none: all of the training part", least=1)
-    label_noise: float = _key(0.0, "share of training and validation labels drawn anew", least=0, most=1)
+    dataset: str = key("digits", "data set", among=tuple(DATASETS))
+    train_size: int | None = key(None, "training examples; none: all of the training part", least=1)
+    val_size: int | None = key(None, "validation examples; none: all", least=1)
+    test_size: int | None = key(None, "test examples; none: all", least=1)
+    label_noise: float = key(0.0, "share of training and validation labels drawn anew", least=0, most=1)
 
     # ---- the ensemble
-    base_learner: str = _key("MLP", "architecture of every learner", among=tuple(LEARNERS))
-    hidden: tuple[int, ...] = _key((64, 64), "widths of an MLP's hidden layers", least=1, most=100_000)
-    num_learners: int = _key(5, "base learners in the ensemble, M", least=1, most=10_000)
-    average: str = _key("scores", "what the ensemble averages", among=AVERAGES)
-    loss: str | None = _key(None, "loss of learners and ensemble; none: the data set's", among=LOSSES)
+    base_learner: str = key("MLP", "architecture of every learner", among=tuple(LEARNERS))
+    hidden: tuple[int, ...] = key((64, 64), "widths of an MLP's hidden layers", least=1, most=100_000)
+    width: int = key(1, "factor of all widths, of hidden layers and convolutions", least=1, most=10_000)
+    num_learners: int = key(5, "base learners in the ensemble, M", least=1, most=10_000)
+    average: str = key("scores", "what the ensemble averages", among=AVERAGES)
+    loss: str | None = key(None, "loss of learners and ensemble; none: the data set's", among=LOSSES)
 
     # ---- the grid
-    beta_vals: tuple[float, ...] = _key((0.0, 0.2, 0.4, 0.6, 0.8, 1.0), "β: 0 independent, 1 joint", numbers=False)
-    seeds: tuple[int, ...] = _key(tuple(range(10)), "one paired run of every β for each seed", numbers=False, least=0)
+    beta_vals: tuple[float, ...] = key((0.0, 0.2, 0.4, 0.6, 0.8, 1.0), "β: 0 independent, 1 joint", numbers=False)
+    seeds: tuple[int, ...] = key(tuple(range(10)), "one paired run of every β for each seed", numbers=False, least=0)
 
     # ---- training
-    optimiser: str = _key("SGD", "optimiser", among=OPTIMISERS)
-    learning_rate: float = _key(0.1, "learning rate at the start", above=0)
-    momentum: float = _key(0.9, "momentum of SGD", least=0, most=1)
-    weight_decay: float = _key(0.0, "L2 penalty added to the gradient", least=0)
-    rate_per_learner: bool = _key(
+    optimiser: str = key("SGD", "optimiser", among=OPTIMISERS)
+    learning_rate: float = key(0.1, "learning rate at the start", above=0)
+    momentum: float = key(0.9, "momentum of SGD and RMSprop", least=0, most=1)
+    weight_decay: float = key(0.0, "L2 penalty added to the gradient", least=0)
+    rate_per_learner: bool = key(
         False, "train M × the loss: each learner then has the rate and decay of a solo run, whatever M"
     )
-    scheduler: str = _key(
+    scheduler: str = key(
         "ExponentialLR",
-        "schedule of the learning rate; ExponentialLR is the authors' name for steps at lr_switch",
+        "how the learning rate falls at each switch: ExponentialLR, the authors' name, multiplies it by gamma; "
+        "Linear takes off the share factor of the first rate",
         among=SCHEDULERS,
     )
-    gamma: float = _key(0.2, "factor of ExponentialLR at each switch", above=0, most=1)
-    lr_switch: tuple[int, ...] | None = _key(
-        None, "epochs after which the rate is multiplied by gamma; none: 40, 65, 90 % of num_epochs", least=1
+    gamma: float = key(0.2, "factor of ExponentialLR at each switch", above=0, most=1)
+    factor: float | None = key(
+        None, "share of Linear at each switch; none: 1 / (switches + 1), so that none are left after one more",
+        above=0, most=1,
+    )  # fmt: skip
+    lr_switch: tuple[int, ...] | None = key(
+        None, "epochs after which the rate falls; none: 40, 65, 90 % of num_epochs, for Linear every one", least=1
     )
-    batch_size: int = _key(64, "examples per step; a smaller last batch is kept", least=1, most=10**9)
-    num_epochs: int = _key(60, "passes over the training part", least=1, most=10**9)
+    batch_size: int = key(64, "examples per step; a smaller last batch is kept", least=1, most=10**9)
+    num_epochs: int = key(60, "passes over the training part", least=1, most=10**9)
 
     # ---- where and how it runs: no part of the identity
-    device: str = _key("auto", "auto (cuda if there is one), cpu, cuda or cuda:N", numbers=False)
-    stack: bool | None = _key(None, "many runs as one tensor program; none: if that is faster", numbers=False)
-    out: str | None = _key(None, "folder of all results; none: runs/ of the repository", numbers=False)
-    tag: str | None = _key(None, "name of the results folder; none: made from the identity", numbers=False)
-    store_outputs: bool = _key(True, "keep the learners' test and validation outputs", numbers=False)
-    save_weights: bool = _key(True, "keep the weights of the best checkpoint", numbers=False)
+    data_root: str | None = key(
+        None, "folder of CIFAR and SVHN; none: $JOINTENS_DATA or data/ of the repository", numbers=False
+    )
+    download: bool = key(False, "fetch CIFAR or SVHN into data_root if they are not there", numbers=False)
+    device: str = key("auto", "auto (cuda if there is one), cpu, cuda or cuda:N", numbers=False)
+    stack: bool | None = key(None, "many runs as one tensor program; none: if that is faster", numbers=False)
+    out: str | None = key(None, "folder of all results; none: runs/ of the repository", numbers=False)
+    tag: str | None = key(None, "name of the results folder; none: made from the identity", numbers=False)
+    store_outputs: bool = key(True, "keep the learners' test and validation outputs", numbers=False)
+    save_weights: bool = key(True, "keep the weights of the best checkpoint", numbers=False)
 
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            value = _coerced(field.name, getattr(self, field.name), hints[field.name])
-            _check(field.name, value, field.metadata["check"])
+            value = coerced(field.name, getattr(self, field.name), hints[field.name])
+            check(field.name, value, field.metadata["check"])
             object.__setattr__(self, field.name, value)
         object.__setattr__(self, "beta_vals", tuple(map(canonical_beta, self.beta_vals)))
         for name in ("beta_vals", "seeds"):
@@ -132,9 +141,11 @@ class Experiment:
                 raise InputError(f"{name} is {list(values)}; allowed are one or more values, no two the same")
         if self.tag is not None and (set(self.tag) & set("/\\") or self.tag in (".", "..") or len(self.tag) > 100):
             raise InputError(f"tag is {self.tag!r}; allowed is a folder's name without a path separator")
-        if not f"{self.tag}{self.out}".isprintable():
-            raise InputError(f"tag is {self.tag!r}, out is {self.out!r}; allowed are printable characters")
-        check_request(self.dataset, train_size=self.train_size, label_noise=self.label_noise)
+        for name in ("tag", "out", "data_root"):
+            if not f"{getattr(self, name)}".isprintable():
+                raise InputError(f"{name} is {getattr(self, name)!r}; allowed are printable characters")
+        Request(self.dataset, self.train_size, self.val_size, self.test_size, self.label_noise)
+        check_learner(self.base_learner, DATASETS[self.dataset].input_shape, of=self.dataset)
         natural = DATASETS[self.dataset].loss
         if self.loss not in (None, natural):
             raise InputError(f"loss is {self.loss}; {self.dataset} allows {natural}")
@@ -204,7 +215,27 @@ class Experiment:
         cls._check_names(profile, str(path))
         return cls.from_dict({**profile, **overrides})
 
-    # ---- who an experiment is
+    # ---- what follows from it
+
+    @property
+    def scale(self) -> str:
+        """How near its results can be to the paper's: "quick", "small" (tiny learners, cut data), "paper", "other"."""
+        small = self.base_learner in ("MLP", "CNN") or any((self.train_size, self.val_size, self.test_size))
+        if DATASETS[self.dataset].quick:
+            return "quick"
+        own = self.identity()
+        return "small" if small else "paper" if all(own[name] == value for name, value in PAPER.items()) else "other"
+
+    def load_data(self, seed: int) -> Data:
+        """The data as one seed sees them, on the CPU; raises InputError if they are missing or damaged."""
+        request = {name: getattr(self, name) for name in ("train_size", "val_size", "test_size", "label_noise")}
+        return load_data(self.dataset, seed=seed, **request, data_root=self.data_root, download=self.download)
+
+    def make_learner(self) -> nn.Module:
+        """A base learner with fresh weights from torch's global generator."""
+        dataset, learner = DATASETS[self.dataset], LEARNERS[self.base_learner]
+        options = {name: getattr(self, name) for name in learner.options}
+        return make_learner(self.base_learner, dataset.input_shape, dataset.num_outputs, width=self.width, **options)
 
     @property
     def cells(self) -> list[Cell]:
@@ -216,12 +247,20 @@ class Experiment:
         """The epochs after which the rate falls, `lr_switch` or its default for this number of epochs."""
         if self.lr_switch is not None:
             return self.lr_switch
+        if self.scheduler == "Linear":
+            return tuple(range(1, self.num_epochs))
         return tuple(max(1, round(share * self.num_epochs)) for share in (0.4, 0.65, 0.9))
+
+    @property
+    def fall(self) -> float | None:
+        """What Linear takes off at each switch, as a share of the first rate; None for other schedules."""
+        return (self.factor or 1 / (len(self.switches) + 1)) if self.scheduler == "Linear" else None
 
     def identity(self) -> dict[str, Any]:
         """What a cell's numbers depend on: the version of the numbers, and every key they follow from."""
         names = [field.name for field in dataclasses.fields(self) if field.metadata["numbers"]]
-        values = {name: getattr(self, name) for name in names} | {"lr_switch": self.switches}
+        values = {name: getattr(self, name) for name in names}
+        values |= {"lr_switch": self.switches, "factor": self.fall}
         return {"numbers": NUMBERS} | {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
 
     @functools.cached_property  # every cell that is read asks for it
@@ -236,57 +275,3 @@ class Experiment:
     def name(self) -> str:
         """The name of the results folder, the tag or `<dataset>-<base_learner>-<hash>`."""
         return self.tag or f"{self.dataset}-{self.base_learner}-{self.hash}"
-
-
-def read_yaml(text: str) -> Any:
-    """YAML, with only yaml.YAMLError for what is none: its library lets errors of its constructors through."""
-    try:
-        return yaml.safe_load(text)
-    except (ValueError, KeyError, AttributeError, RecursionError) as error:
-        raise yaml.YAMLError(f"a value cannot be read ({error})") from error
-
-
-def _coerced(name: str, value: Any, hint: Any) -> Any:
-    """`value` in the type of its key; texts are read as YAML, since papermill and the command line hand over texts."""
-    optional = type(None) in typing.get_args(hint)
-    kind = typing.get_args(hint)[0] if optional else hint
-    if optional and (value is None or (isinstance(value, str) and value.lower() in ("none", "null", "~", ""))):
-        return None
-    if isinstance(value, str) and kind is not str:
-        with contextlib.suppress(yaml.YAMLError):  # what is no YAML stays a text, which the lines below refuse
-            value = read_yaml(value)
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if typing.get_origin(kind) is tuple:
-        many = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
-        values = list(value) if many else [value]
-        return tuple(_scalar(name, entry, typing.get_args(kind)[0]) for entry in values)
-    return _scalar(name, value, kind)
-
-
-def _scalar(name: str, value: Any, kind: type) -> Any:
-    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
-        value = value.item()  # numpy's numbers
-    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError, OverflowError):
-            number = float(value)  # YAML leaves 5e-4 a text
-            if abs(number) <= LARGEST:  # never true for NaN
-                return number
-    elif isinstance(value, kind) and not (kind is int and (isinstance(value, bool) or abs(value) > LARGEST)):
-        return value
-    names = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}
-    raise InputError(f"{name} is {value!r}; allowed is {names[kind]}")
-
-
-def _check(name: str, value: Any, check: Mapping[str, Any]) -> None:
-    for entry in value if isinstance(value, tuple) else (value,):
-        if entry is None:
-            continue
-        if "among" in check and entry not in check["among"]:
-            raise InputError(f"{name} is {entry!r}; known are {', '.join(check['among'])}")
-        if "least" in check and entry < check["least"]:
-            raise InputError(f"{name} is {entry}; allowed is at least {check['least']}")
-        if "above" in check and entry <= check["above"]:
-            raise InputError(f"{name} is {entry}; allowed is more than {check['above']}")
-        if "most" in check and entry > check["most"]:
-            raise InputError(f"{name} is {entry}; allowed is at most {check['most']}")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
+import torch
+from matplotlib.figure import Figure, SubFigure
 
+from .augment import Augmentation
 from .data import DATASETS
 from .results import Results
 from .summaries import over_beta, reference_beta
@@ -17,6 +19,7 @@ from .summaries import over_beta, reference_beta
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from torch import Tensor
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; markers differ as well.
 CHECKPOINTS = {"best": ("best checkpoint", "#0072B2", "o", "-"), "last": ("last epoch", "#D55E00", "s", "--")}
@@ -27,6 +30,7 @@ AVERAGE_NAMES = {
 }
 LEARNERS_COLOUR, ENSEMBLE_COLOUR = "#999999", "#0072B2"
 
+STAMP = {"fontsize": 7.5, "color": "#555555"}
 STYLE = {
     "font.size": 10,
     "axes.titlesize": 10.5,
@@ -42,12 +46,33 @@ STYLE = {
 }
 
 
-def sweep(results: Results) -> Figure:
+# How an experiment's results are named, by its scale.
+SCALES = {
+    "quick": "quick results",
+    "small": "small-scale results",
+    "paper": "results in the paper's setting",
+    "other": "results, not in the paper's setting",
+}
+
+
+def sweep(*sweeps: Results) -> Figure:
     """The β sweep on test data: differences to β = 0 in accuracy and loss, individual accuracy, diversity.
 
     Paired differences and their 95 % t intervals over seeds; at the best checkpoint and at the last epoch.
-    Regression has no accuracies: their panels become one of individual loss.
+    Regression has no accuracies: their panels become one of individual loss. Several sweeps stand one below the other,
+    each with its own stamp.
     """
+    with matplotlib.rc_context(STYLE):
+        heights = [5.8 if of.experiment.loss == "cross_entropy" else 2.9 for of in sweeps]
+        figure = Figure(figsize=(7.6, sum(heights)), layout="constrained")
+        parts = figure.subfigures(len(sweeps), 1, height_ratios=heights) if len(sweeps) > 1 else [figure]
+        for part, results in zip(parts, sweeps, strict=True):
+            _sweep(part, results)
+            part.supxlabel(stamp(results), **STAMP)
+    return figure
+
+
+def _sweep(figure: Figure | SubFigure, results: Results) -> None:
     tests = results.tests()
     loss, to = _loss_name(results), f"{reference_beta(tests):g}"
     panels = [("ensemble", f"test {loss}\nminus that at β = {to}", 1, True)]
@@ -59,17 +84,16 @@ def sweep(results: Results) -> Figure:
     panels.append(("diversity", "diversity (log scale)", 1, False))
 
     rows, columns = (2, 2) if len(panels) == 4 else (1, len(panels))
-    with styled(rows, columns, size=(7.6, 2.9 * rows), told=stamp(results)) as (figure, grid):
-        for axes, (column, label, scale, paired) in zip(grid.flat, panels, strict=True):
-            _lines_over_beta(axes, over_beta(tests, column, paired=paired), scale)
-            axes.set(xlabel="β", ylabel=label)
-            if paired:
-                axes.axhline(0, color="black", linewidth=0.8, zorder=1)
-            if column == "diversity" and (tests["diversity"].dropna() > 0).all():
-                axes.set_yscale("log")
-        handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=2)
-    return figure
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes, (column, label, scale, paired) in zip(grid.flat, panels, strict=True):
+        _lines_over_beta(axes, over_beta(tests, column, paired=paired), scale)
+        axes.set(xlabel="β", ylabel=label)
+        if paired:
+            axes.axhline(0, color="black", linewidth=0.8, zorder=1)
+        if column == "diversity" and (tests["diversity"].dropna() > 0).all():
+            axes.set_yscale("log")
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
 
 
 def training_curves(results: Results, *, seed: int) -> Figure:
@@ -136,6 +160,44 @@ def train_against_test(results: Results) -> Figure:
     return figure
 
 
+def augmented(images: Tensor, augmentation: Augmentation, *, columns: int, seed: int = 0) -> Figure:
+    """Images, what `augmentation` makes of them, and what torchvision makes of them one by one with the same draws.
+
+    Args:
+        images: `(N, 3, H, W)`, uint8; each has a block of three rows.
+        augmentation: as in `DATASETS[name].augmentation`.
+        columns: draws of each image.
+        seed: of the draws.
+    """
+    from torchvision.transforms import functional
+
+    def by_torchvision(image: Tensor, top: float, left: float, flip: float, degrees: float) -> np.ndarray:
+        picture = functional.pad(functional.to_pil_image(image), augmentation.padding)
+        picture = functional.crop(picture, int(top), int(left), *image.shape[1:])
+        return np.asarray(functional.rotate(functional.hflip(picture) if flip else picture, degrees))
+
+    chance = torch.Generator().manual_seed(seed)
+    names = ("as it is", "jointens", "torchvision")
+    told = f"the same draws for both, seed {seed}"
+    size = (7.6, 0.4 + 7.6 / (columns + 1) * 2 * len(images))
+    with styled(2 * len(images), columns + 1, size=size, told=told) as (figure, grid):
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for image, rows in zip(images, grid.reshape(len(images), 2, -1), strict=True):
+            draws = augmentation.draw(columns, chance)
+            ours = augmentation(image.expand(columns, -1, -1, -1), draws).permute(0, 2, 3, 1).numpy()
+            theirs = [by_torchvision(image, *draw) for draw in draws.tolist()]
+            for axes, name, shown in zip(rows, names[1:], (ours, theirs), strict=True):
+                axes[0].imshow(image.permute(1, 2, 0).numpy())
+                for place, picture in zip(axes[1:], shown, strict=True):
+                    place.imshow(picture)
+                axes[1].set_title(name, loc="left")
+            rows[1, 0].clear()
+            rows[1, 0].set_axis_off()
+            rows[0, 0].set_title(names[0], loc="left")
+    return figure
+
+
 def stamp(results: Results, seeds: Sequence[int] | None = None) -> str:
     """Where a figure's numbers come from: scale, setting, seeds (those shown), device kind and experiment's hash."""
     return _stamp([results], seeds or results.experiment.seeds, f"experiment {results.experiment.hash}")
@@ -148,13 +210,13 @@ def stamp_of_many(sweeps: Sequence[Results]) -> str:
 
 def _stamp(sweeps: Sequence[Results], seeds: Sequence[int], named: str) -> str:
     experiment = sweeps[0].experiment
-    dataset, sizes = DATASETS[experiment.dataset], sorted({of.experiment.num_learners for of in sweeps})
-    size = experiment.train_size or dataset.sizes[0]
+    sizes = sorted({of.experiment.num_learners for of in sweeps})
+    size = experiment.train_size or DATASETS[experiment.dataset].sizes[0]
     devices = sorted({cell["provenance"]["device"] for of in sweeps for cell in of.records()})
     noise = f", {experiment.label_noise:.0%} label noise" if experiment.label_noise else ""
     average = f", {AVERAGE_NAMES[experiment.average]}" if experiment.loss == "cross_entropy" else ""
     return " · ".join([
-        "quick results" if dataset.quick else "results",
+        SCALES[experiment.scale],
         f"{experiment.dataset}, {size} training examples{noise}",
         f"{experiment.base_learner}, M = {', '.join(map(str, sizes))}{average}",
         f"{'seed' if len(seeds) == 1 else 'seeds'} {_ranges(seeds)}",
@@ -170,7 +232,7 @@ def styled(rows: int, columns: int, *, size: tuple[float, float], told: str, **s
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, **shared)
         yield figure, grid
-        figure.supxlabel(told, fontsize=7.5, color="#555555")
+        figure.supxlabel(told, **STAMP)
 
 
 # ------------------------------------------------------------------------------------------------------- helpers

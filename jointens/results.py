@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,19 +22,16 @@ import yaml
 from . import atomic, frames
 from .ensemble import Ensemble
 from .errors import InputError
-from .experiment import Cell, Experiment, canonical_beta, read_yaml
+from .experiment import NUMBERS, Cell, Experiment, canonical_beta
+from .keys import read_yaml
+from .places import default_out
 from .training import TrainedCell, new_ensemble
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-def default_out() -> Path:
-    """Where results go without `out`: $JOINTENS_RUNS, else runs/ of the repository, or of the working directory."""
-    if os.environ.get("JOINTENS_RUNS"):
-        return Path(os.environ["JOINTENS_RUNS"])
-    repository = Path(__file__).resolve().parent.parent
-    return (repository if (repository / "pyproject.toml").exists() else Path.cwd()) / "runs"
+# Stands for the version of the numbers where the authors' code computed them: nothing is trained into such a folder.
+RELEASED = "released"
 
 
 class Results:
@@ -42,6 +40,7 @@ class Results:
     Args:
         experiment: whose results; with its `out` and `tag` it names the folder.
         folder: another place, whatever the experiment says.
+        numbers: the version of the numbers in it, or RELEASED.
 
     Raises:
         InputError: the folder there belongs to another experiment; the message says what differs.
@@ -52,13 +51,17 @@ class Results:
     folder: Path
     """Where they are."""
 
-    def __init__(self, experiment: Experiment, folder: str | os.PathLike | None = None):
+    def __init__(
+        self, experiment: Experiment, folder: str | os.PathLike | None = None, *, numbers: int | str = NUMBERS
+    ):
         self.experiment = experiment
+        self._identity = experiment.identity() | {"numbers": numbers}
+        self._mark = RELEASED if numbers == RELEASED else experiment.hash  # of each cell
         out = Path(experiment.out).expanduser() if experiment.out else default_out()
         self.folder = Path(folder) if folder is not None else out / experiment.name
         try:
             if (self.folder / "experiment.yml").exists():
-                ours = experiment.identity()
+                ours = self._identity
                 theirs = Experiment().identity() | _read_identity(self.folder)  # a key added since was at its default
                 differing = [key for key in theirs if ours.get(key) != theirs[key]]
                 if differing:
@@ -69,6 +72,27 @@ class Results:
         except OSError as error:
             raise InputError(f"cannot read results in {self.folder}: {error.strerror}") from error
 
+    @classmethod
+    def at(cls, folder: str | os.PathLike) -> Results:
+        """The results in a folder, of the experiment that its experiment.yml tells and of all cells found there.
+
+        The folder may have been moved, or made by `released.convert`; into one of those nothing is trained.
+
+        Raises:
+            InputError: it is no results folder, or one of another version of the numbers.
+        """
+        folder = Path(folder)
+        if not (folder / "experiment.yml").exists():
+            raise InputError(f"{folder} is no results folder: it holds no experiment.yml")
+        keys = _read_identity(folder)
+        numbers = RELEASED if keys.pop("numbers", None) == RELEASED else NUMBERS
+        names = [re.fullmatch(r"beta=([-+.e\d]+),seed=(\d+)", path.stem) for path in folder.glob("cells/*.json")]
+        if cells := [Cell(float(name[1]), int(name[2])) for name in names if name]:
+            keys["beta_vals"] = sorted({cell.beta for cell in cells})
+            keys["seeds"] = sorted({cell.seed for cell in cells})
+        experiment = Experiment.from_dict(keys, where=str(folder / "experiment.yml"))
+        return cls(experiment, folder, numbers=numbers)
+
     def prepare(self) -> None:
         """Make the folder, before hours are spent on what goes into it; raises InputError if that cannot be."""
         try:
@@ -76,7 +100,7 @@ class Results:
             atomic.remove_leftovers(self.folder)
             file = self.folder / "experiment.yml"
             if not file.exists():
-                told = {**self.experiment.identity(), "hash": self.experiment.hash}
+                told = {**self._identity, "hash": self.experiment.hash}
                 atomic.write(file, yaml.safe_dump(told, sort_keys=False).encode())
         except OSError as error:
             raise InputError(f"cannot write results to {self.folder}: {error.strerror}") from error
@@ -98,7 +122,7 @@ class Results:
             whole = {"beta", "seed", "best_epoch", "test", "history", "provenance"} <= record.keys()
         except (OSError, ValueError, AttributeError):
             whole = False
-        if not whole or record.get("experiment") != self.experiment.hash:
+        if not whole or record.get("experiment") != self._mark:
             raise InputError(
                 f"{path} is damaged or of another experiment; remove it, and the same command trains it again"
             )
@@ -118,7 +142,7 @@ class Results:
         record = {
             "beta": cell.beta,
             "seed": cell.seed,
-            "experiment": self.experiment.hash,
+            "experiment": self._mark,
             "best_epoch": trained.best_epoch,
             "test": trained.test,
             "history": trained.history,
@@ -160,7 +184,8 @@ class Results:
 
         Columns: beta, seed, checkpoint, epoch; individual, ensemble, diversity; train_individual, train_ensemble,
         train_diversity: the same on training data at that epoch, as in `history`; for classification also accuracy and
-        individual_accuracy (the mean over learners), as fractions.
+        individual_accuracy (the mean over learners), as fractions. What the authors' code does not log is missing from
+        their converted results: the last epoch, and training metrics.
         """
         return frames.tests(self.records())
 
@@ -193,16 +218,13 @@ def load(folder: str | os.PathLike, beta: float, seed: int) -> Ensemble:
     from safetensors.torch import load_file
 
     folder, cell = Path(folder), Cell(canonical_beta(beta), int(seed))
-    if not (folder / "experiment.yml").exists():
-        raise InputError(f"{folder} is no results folder: it holds no experiment.yml")
-    keys = {key: value for key, value in _read_identity(folder).items() if key != "numbers"}
-    results = Results(Experiment.from_dict(keys, where=str(folder / "experiment.yml")), folder)
+    results = Results.at(folder)
     if not results.is_done(cell):
         known = sorted(path.stem for path in (folder / "cells").glob("*.json"))
         raise InputError(f"{folder} holds no cell {cell}; it holds {'; '.join(known) or 'none'}")
     weights = results.path(cell, ".safetensors")
     if not weights.exists():
-        raise InputError(f"{folder} holds no weights of {cell}: it was trained with save_weights false")
+        raise InputError(f"{folder} holds no weights of {cell}: it was trained with save_weights false, or converted")
     try:
         return new_ensemble(results.experiment).load_weights(load_file(weights)).eval()
     except SafetensorError as error:

@@ -3,9 +3,9 @@
     weights (M, ...)       inputs (B, ...)       → outputs (M, B, K)
     weights (R, M, ...)    inputs (R, B, ...)    → outputs (R, M, B, K)        runs=True
 
-`forward_any` takes every learner whose forward `torch.func.vmap` understands. `forward_perceptrons` writes out the
-matrix products of multi-layer perceptrons, because that is where small sweeps spend their time: a training step takes
-about two thirds of the time.
+`forward_any` takes every learner whose forward `torch.func.vmap` understands. `forward_chain` writes out what the plain
+chains of layers compute, multi-layer perceptrons and small convolutional nets (`chain_layers` says which): a training
+step of small perceptrons takes about two thirds of the time, one of the convolutional learner half.
 """
 
 from __future__ import annotations
@@ -16,6 +16,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.functional import conv2d
+
+Layers = Sequence[tuple[str, nn.Module]]  # by name, in the order in which they are evaluated
+
+# On a CPU the work on images goes piece by piece, so many examples that the first convolution, were its output as large
+# as its input, would give so many numbers: 16 MB. What a piece makes stays in the cache, and its memory is used again;
+# larger blocks the operating system hands out anew each time, page by page. Without gradients that takes half the time.
+PIECE = 2**22
 
 
 def forward_any(learner: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, *, runs: bool) -> Tensor:
@@ -29,25 +37,51 @@ def forward_any(learner: nn.Module, weights: Mapping[str, Tensor], inputs: Tenso
     return (over_runs if runs else over_learners)(weights, inputs)
 
 
-def perceptron_layers(learner: nn.Module) -> list[str] | None:
-    """The names of its linear layers if it is what `learners.mlp` builds and nothing else, or None.
+def chain_layers(learner: nn.Module) -> list[tuple[str, nn.Module]] | None:
+    """Its layers by name if it is a chain that `forward_chain` can evaluate and nothing else, or None.
 
-    That is: Flatten, then Linear and ReLU in turn, a Linear last; no weights used twice, no hooks, no changed forward.
+    A chain is an `nn.Sequential` of layers on images, if any, Conv2d first; then Flatten; then layers on features,
+    Linear last, and first where there are no images. No weights used twice, no hooks, no changed forward.
+
+    Dropout2d stands behind the MaxPool2d and ReLU that follow it: it scales whole channels by factors that are not
+    negative, which commutes with both, and behind the pooling there are fewer pixels to scale.
     """
-    if type(learner) is not nn.Sequential or len(learner) < 2:
+    if type(learner) is not nn.Sequential:
         return None
-    (_, flatten), *layers = learner.named_children()
-    alternating = [(nn.Linear, nn.ReLU)[index % 2] for index in range(len(learner) - 1)]
+    layers = list(learner.named_children())
+    kinds = [type(layer) for _, layer in layers]
+    at = kinds.index(nn.Flatten) if nn.Flatten in kinds else 0
+    images, features = kinds[:at], kinds[at + 1 :]
     tensors = [tensor for _, layer in layers for tensor in layer.parameters()]
     fits = (
-        type(flatten) is nn.Flatten
-        and (flatten.start_dim, flatten.end_dim) == (1, -1)
-        and [type(layer) for _, layer in layers] == alternating
-        and alternating[-1] is nn.Linear
+        nn.Flatten in kinds
+        and set(images) <= {nn.Conv2d, nn.Dropout, nn.Dropout2d, nn.MaxPool2d, nn.ReLU}
+        and set(features) <= {nn.Linear, nn.Dropout, nn.ReLU}
+        and (images or features)[:1] == [nn.Conv2d if images else nn.Linear]
+        and features[-1:] == [nn.Linear]
+        and len(layers) == len(learner)  # named_children gives a layer that is used twice but once
         and len({id(tensor) for tensor in tensors}) == len(tensors) == len(list(learner.parameters()))
+        and all(_is_common(layer) for _, layer in layers)
         and not any(map(_does_more, learner.modules()))
     )
-    return [name for name, layer in layers if type(layer) is nn.Linear] if fits else None
+    if not fits:
+        return None
+    for index, _ in enumerate(layers[:-1]):
+        here, following = (type(layer) for _, layer in layers[index : index + 2])
+        if here is nn.Dropout2d and following in (nn.MaxPool2d, nn.ReLU):
+            layers[index], layers[index + 1] = layers[index + 1], layers[index]
+    return layers
+
+
+def _is_common(layer: nn.Module) -> bool:
+    """Whether its options are those that `forward_chain` knows; strides, paddings and sizes are free."""
+    if type(layer) is nn.Flatten:
+        return (layer.start_dim, layer.end_dim) == (1, -1)
+    if type(layer) is nn.Conv2d:
+        return layer.groups == 1 and set(layer.dilation) == {1} and layer.padding_mode == "zeros"
+    if type(layer) is nn.MaxPool2d:
+        return not layer.return_indices
+    return type(layer) is nn.ReLU or not getattr(layer, "inplace", False)
 
 
 def _does_more(module: nn.Module) -> bool:
@@ -56,22 +90,82 @@ def _does_more(module: nn.Module) -> bool:
     return "forward" in vars(module) or any(getattr(module, name) for name in hooks)
 
 
-def forward_perceptrons(layers: Sequence[str], weights: Mapping[str, Tensor], inputs: Tensor, *, runs: bool) -> Tensor:
-    """All learners' linear layers as batched products W h, with the batch as the *last* axis.
+def forward_chain(layers: Layers, weights: Mapping[str, Tensor], inputs: Tensor, *, runs: bool) -> Tensor:
+    """All learners' layers at once: grouped convolutions, then batched products W h with the batch as the *last* axis.
 
-    layers: the names of the linear layers, as `perceptron_layers` gives them.
+    layers: as `chain_layers` gives them. Their own weights are not used; whether they are in training mode is.
 
-    That order pays: the learners of a run share their input without a copy, as one tall matrix `(M·H, fan_in)`; no
-    gradient has to be transposed to fit its weight; and bias and ReLU are written into the product in place.
+    The batch is last for speed: the learners of a run share their input without a copy, as one tall matrix
+    `(M·H, fan_in)`; no gradient has to be transposed to fit its weight; bias and ReLU are written in place.
     """
-    h = (inputs if runs else inputs.unsqueeze(0)).flatten(2).mT  # (R, fan_in, B)
-    for name in layers:
-        weight, bias = weights[f"{name}.weight"], weights.get(f"{name}.bias")  # (R, M, H, fan_in), (R, M, H)
-        *lead, width, fan_in = weight.shape
-        h = torch.bmm(weight.reshape(len(h), -1, fan_in), h)  # R tall products at first, then R·M
-        if bias is not None:
-            h = h.add_(bias.reshape(len(h), -1, 1))
-        if name != layers[-1]:
-            h = h.relu_()
-        h = h.reshape(math.prod(lead), width, h.shape[-1])  # (R·M, H, B)
-    return h.reshape(*lead, *h.shape[1:]).mT  # (R, M, K, B) → (R, M, B, K)
+    inputs = inputs if runs else inputs.unsqueeze(0)  # (R, B, ...)
+    at = [type(layer) for _, layer in layers].index(nn.Flatten)
+    h = _image_features(layers[:at], weights, inputs) if at else inputs.flatten(2).mT  # (R, M·F, B) or (R, fan_in, B)
+    before = nn.Flatten
+    for name, layer in layers[at + 1 :]:
+        if type(layer) is nn.Linear:
+            weight, bias = weights[f"{name}.weight"], weights.get(f"{name}.bias")  # (R, M, H, fan_in), (R, M, H)
+            fan_in = weight.shape[-1]
+            h = h.reshape(h.shape[0] * h.shape[1] // fan_in, fan_in, h.shape[2])
+            h = torch.bmm(weight.reshape(len(h), -1, fan_in), h)  # R tall products of shared inputs, R·M of others
+            if bias is not None:
+                h = h.add_(bias.reshape(len(h), -1, 1))
+        else:
+            h = _without_weights(layer, h, before)
+        before = type(layer)
+    return h.reshape(*weight.shape[:-1], h.shape[2]).mT  # (R, M, K, B) → (R, M, B, K)
+
+
+def _image_features(layers: Layers, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
+    """What the layers before Flatten make of images `(R, B, C, H, W)`: features `(R, M·F, B)`.
+
+    On a CPU run by run and in pieces of the batch, see PIECE; a GPU is busy only with all of them at once.
+    """
+    own = {  # (R, M·O, C, k, k) and (R, M·O): the learners of a run on the axis of the channels
+        f"{name}.{kind}": weights[f"{name}.{kind}"].reshape(len(images), -1, *value.shape[1:])
+        for name, layer in layers
+        for kind, value in layer.named_parameters()
+    }
+    if images.device.type != "cpu":
+        return _convolved(layers, own, images)
+    channels = max(next(iter(own.values())).shape[1], images.shape[2])
+    pieces = max(1, math.ceil(channels * images[0, :, 0].numel() / PIECE))
+    own_of_run = [
+        dict(zip(own, values, strict=True)) for values in zip(*(v.split(1) for v in own.values()), strict=True)
+    ]
+    features = [
+        torch.cat([_convolved(layers, of_run, piece) for piece in run.chunk(pieces, dim=1)], dim=2)
+        for of_run, run in zip(own_of_run, images.split(1), strict=True)
+    ]
+    return torch.cat(features)
+
+
+def _convolved(layers: Layers, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
+    """`(R, B, C, H, W)` → `(R, M·F, B)`, with all channels of all learners side by side: `(B, R·M·C, H, W)`.
+
+    The channels are last in memory. The first convolution has R groups, since the learners of a run share its input:
+    without runs it is one plain convolution. The later ones have R·M.
+    """
+    h = images.transpose(0, 1).flatten(1, 2)  # (B, R·C, H, W)
+    h = h.clone(memory_format=torch.channels_last)  # `contiguous` would leave a single channel as it is
+    before = None
+    for name, layer in layers:
+        if type(layer) is nn.Conv2d:
+            weight, bias = weights[f"{name}.weight"].flatten(0, 1), weights.get(f"{name}.bias")  # (R·M·O, C, k, k)
+            bias = None if bias is None else bias.flatten()
+            h = conv2d(h, weight, bias, layer.stride, layer.padding, groups=h.shape[1] // weight.shape[1])
+        else:
+            h = _without_weights(layer, h, before)
+        before = type(layer)
+    return h.permute(1, 2, 3, 0).flatten(0, 2).unflatten(0, (len(images), -1))
+
+
+def _without_weights(layer: nn.Module, h: Tensor, before: type[nn.Module]) -> Tensor:
+    """ReLU, pooling and dropout take every channel for itself, so they need not know whose it is.
+
+    before: the kind of the layer before. Convolution, pooling and product need not keep what they gave for their
+    gradient, so a ReLU may be written over it.
+    """
+    if type(layer) is nn.ReLU:
+        return h.relu_() if before in (nn.Conv2d, nn.MaxPool2d, nn.Linear) else h.relu()
+    return layer(h)

@@ -17,6 +17,7 @@ import torch
 from tqdm import tqdm
 
 from .experiment import Cell, Experiment
+from .learners import LEARNERS
 from .results import Results
 from .training import Trainer, choose_device, new_ensemble
 
@@ -44,6 +45,7 @@ def run(experiment: Experiment, *, progress: bool = True) -> Results:
         warnings.warn("beta > 1: the objective is unbounded below, training may diverge", stacklevel=2)
     stacks = plan(experiment, results)
     if stacks:
+        experiment.load_data(stacks[0][0].seed)  # missing data are found before anything is written
         results.prepare()
     bar = tqdm(
         total=len(stacks) * experiment.num_epochs,
@@ -94,8 +96,11 @@ def _broken_stacks(results: Results, missing: Sequence[Cell]) -> list[list[Cell]
 
 def _stack_size(experiment: Experiment) -> int:
     """How many runs train as one tensor program: decided by the experiment alone, never by the machine."""
-    ensemble = new_ensemble(experiment)
-    if not ensemble.stacked:
+    with torch.device("meta"):  # the architecture alone, without the work of drawing weights
+        ensemble = new_ensemble(experiment)
+    if (
+        not ensemble.stacked or LEARNERS[experiment.base_learner].smallest
+    ):  # of images the activations are what is large
         return 1
     return max(1, STACK_PARAMETERS // sum(value.numel() for value in ensemble.parameters()))
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .data import DATASETS, Split, load_data
+from .data import DATASETS, Split
 from .decomposition import decompose_unchecked, ensemble_output_unchecked, joint_objective
 from .ensemble import Ensemble, seeded_learners
 from .errors import InputError
 from .experiment import Cell, Experiment
-from .learners import make_learner
 from .randomness import derived_seed, generator
 
 EVALUATION_BATCH = 1000  # examples, over all runs, per forward without gradients; at least a training batch each
@@ -51,13 +51,9 @@ def choose_device(name: str) -> torch.device:
 
 def new_ensemble(experiment: Experiment, seeds: Sequence[int] | None = None) -> Ensemble:
     """A fresh ensemble of the experiment's learners: one run for each of `seeds` (they may repeat), or none."""
-    dataset = DATASETS[experiment.dataset]
-
-    def make() -> nn.Module:
-        options = {"hidden": experiment.hidden} if experiment.base_learner == "MLP" else {}
-        return make_learner(experiment.base_learner, dataset.input_shape, dataset.num_outputs, **options)
-
-    drawn = {seed: seeded_learners(make, experiment.num_learners, seed) for seed in set(seeds or [0])}
+    drawn = {
+        seed: seeded_learners(experiment.make_learner, experiment.num_learners, seed) for seed in set(seeds or [0])
+    }
     learners = [learner for seed in (seeds or [0]) for learner in drawn[seed]]
     return Ensemble(learners, runs=len(seeds) if seeds else None, stack=experiment.stack)
 
@@ -88,21 +84,16 @@ class Trainer:
         self.experiment, self.cells, self.on_epoch = experiment, list(cells), on_epoch
         self.device = choose_device(experiment.device)
         self.seeds = list(dict.fromkeys(cell.seed for cell in cells))  # S distinct ones, S ≤ R
-        data = [
-            load_data(experiment.dataset, seed=s, train_size=experiment.train_size, label_noise=experiment.label_noise)
-            for s in self.seeds
-        ]
-        # One copy of the data for each seed, (S, N, ...); runs of the same seed pick the same one.
+        self.dataset = DATASETS[experiment.dataset]
+        data = [experiment.load_data(seed) for seed in self.seeds]
+        # The data of each seed, (S, N, ...); runs of the same seed pick the same ones.
         self.train, self.val, self.test = (
-            Split(
-                torch.stack([getattr(d, part).inputs for d in data]),
-                torch.stack([getattr(d, part).targets for d in data]),
-            ).to(self.device)
-            for part in ("train", "val", "test")
+            _side_by_side([getattr(of, part) for of in data], self.device) for part in ("train", "val", "test")
         )
         self.run_seed = torch.tensor([self.seeds.index(cell.seed) for cell in cells], device=self.device)  # (R,)
         self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)  # (R,)
         self.orders = [generator(seed, "order") for seed in self.seeds]
+        self.chances = [generator(seed, "augmentation") for seed in self.seeds]
         self.ensemble = new_ensemble(experiment, [cell.seed for cell in cells]).to(self.device)
         self.optimiser = _optimiser(experiment, self.ensemble)
 
@@ -149,8 +140,16 @@ class Trainer:
         orders = torch.stack([torch.randperm(num_examples, generator=g) for g in self.orders]).to(self.device)  # (S, N)
         rows = torch.arange(len(self.seeds), device=self.device).unsqueeze(1)  # (S, 1)
         total = torch.zeros(len(self.cells), device=self.device)
-        for columns in orders.split(size, dim=1):  # (S, B)
-            batch = self.train[rows, columns][self.run_seed]  # (S, B, ...) → (R, B, ...)
+        augment = self.dataset.augmentation
+        if augment:  # drawn for the whole epoch at once: one way to the device instead of one for each step
+            draws = torch.stack([augment.draw(num_examples, chance) for chance in self.chances]).to(self.device)
+        for start in range(0, num_examples, size):
+            columns = orders[:, start : start + size]  # (S, B)
+            batch = self.train[rows, columns]  # (S, B, ...)
+            if augment:
+                images = augment(batch.inputs.flatten(0, 1), draws[:, start : start + size].flatten(0, 1))
+                batch = Split(images.view(batch.inputs.shape), batch.targets)
+            batch = self._of_runs(batch)
             objective = self._objective(batch)  # (R, B)
             loss = objective.mean(-1).sum()
             if self.experiment.rate_per_learner:
@@ -160,6 +159,10 @@ class Trainer:
             self.optimiser.step()
             total += objective.detach().sum(-1)
         return total / num_examples
+
+    def _of_runs(self, batch: Split) -> Split:
+        """What each run's learners are given: a batch of each seed `(S, B, ...)` → of each run `(R, B, ...)`."""
+        return Split(self.dataset.prepare(batch.inputs)[self.run_seed], batch.targets[self.run_seed])
 
     def _objective(self, batch: Split) -> Tensor:
         parts = decompose_unchecked(self.ensemble(batch.inputs), batch.targets, **self._theory)
@@ -176,7 +179,8 @@ class Trainer:
         size = max(self.experiment.batch_size, EVALUATION_BATCH // len(self.cells))
         chunks = split.inputs.split(size, dim=1)
         # Joined along the examples as the last axis in memory, which is how stacked perceptrons leave them.
-        return torch.cat([self.ensemble(chunk[self.run_seed]).mT for chunk in chunks], dim=-1).mT
+        outputs = [self.ensemble(self.dataset.prepare(chunk)[self.run_seed]).mT for chunk in chunks]
+        return torch.cat(outputs, dim=-1).mT
 
     @torch.no_grad()
     def _measure(self, outputs: Tensor, split: Split) -> dict[str, Tensor]:
@@ -208,9 +212,12 @@ class Trainer:
 
 def learning_rate(experiment: Experiment, epoch: int) -> float:
     """The learning rate during `epoch`, counted from 1: a switch at 30 lowers it after thirty epochs."""
+    switches = sum(switch < epoch for switch in experiment.switches)
     if experiment.scheduler == "none":
         return experiment.learning_rate
-    return experiment.learning_rate * experiment.gamma ** sum(switch < epoch for switch in experiment.switches)
+    if experiment.scheduler == "Linear":  # which PyTorch ends after 1 / factor switches, or at the last before that
+        return experiment.learning_rate * (1 - experiment.fall * min(switches, math.floor(1 / experiment.fall)))
+    return experiment.learning_rate * experiment.gamma**switches
 
 
 def _optimiser(experiment: Experiment, ensemble: Ensemble) -> torch.optim.Optimizer:
@@ -218,7 +225,20 @@ def _optimiser(experiment: Experiment, ensemble: Ensemble) -> torch.optim.Optimi
     rate = {"lr": experiment.learning_rate, "weight_decay": experiment.weight_decay}
     if experiment.optimiser == "Adam":
         return torch.optim.Adam(ensemble.parameters(), **rate)
-    return torch.optim.SGD(ensemble.parameters(), momentum=experiment.momentum, **rate)
+    kind = {"SGD": torch.optim.SGD, "RMSprop": torch.optim.RMSprop}[experiment.optimiser]
+    return kind(ensemble.parameters(), momentum=experiment.momentum, **rate)
+
+
+def _side_by_side(splits: Sequence[Split], device: torch.device) -> Split:
+    """The same part of the data of S seeds as one `(S, N, ...)`; what they share is there once."""
+
+    def joined(tensors: list[Tensor]) -> Tensor:
+        first = tensors[0]
+        if all(tensor.data_ptr() == first.data_ptr() for tensor in tensors):
+            return first.to(device).expand(len(tensors), *first.shape)
+        return torch.stack(tensors).to(device)
+
+    return Split(joined([split.inputs for split in splits]), joined([split.targets for split in splits]))
 
 
 def _to_host(tree):

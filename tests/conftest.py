@@ -1,12 +1,21 @@
+import dataclasses
+import hashlib
 import os
+import pickle
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torchvision
+from scipy.io import savemat
 
 from jointens import Experiment
+from jointens.data import DATASETS
+from jointens.image_sets import read_images
+from jointens.places import default_data_root
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -57,3 +66,57 @@ def html(tmp_path_factory, shell) -> Path:
     assert "-W" in flags
     shell(["jupyter-book", "build", *flags, "--path-output", str(out), "."])
     return out / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def cifar10_root(tmp_path_factory) -> Path:
+    """A folder with the official files of CIFAR-10: the data root, or what the pack beside the repository holds."""
+    if (default_data_root() / "cifar-10-batches-py").is_dir():
+        return default_data_root()
+    unpack = ROOT.parent / "shared" / "data" / "unpack.py"
+    if not unpack.exists():
+        pytest.skip("no CIFAR-10: set JOINTENS_DATA to the folder that holds cifar-10-batches-py")
+    root = tmp_path_factory.mktemp("data")
+    subprocess.run([sys.executable, str(unpack), str(root), "cifar10"], check=True)
+    return root
+
+
+@pytest.fixture
+def small_sets(tmp_path, monkeypatch) -> Path:
+    """A data root with CIFAR-10, CIFAR-100 and SVHN in their official layouts, but of a few hundred random images."""
+    chance = np.random.default_rng(0)
+    sizes = {"CIFAR-10": (240, 60, 100), "CIFAR-100": (400, 200, 100), "SVHN": (300, 50, 50)}
+    for name, (num_train, num_val, num_test) in sizes.items():
+        dataset = dataclasses.replace(DATASETS[name], sizes=sizes[name])
+        monkeypatch.setitem(DATASETS, name, dataset)
+        kind, digests = getattr(torchvision.datasets, name.replace("-", "")), {}
+
+        def write(path: Path, number: int, key: str, content=None, classes=dataset.num_outputs, digests=digests):
+            path.parent.mkdir(exist_ok=True)
+            labels = np.arange(number) % classes
+            if path.suffix == ".mat":
+                images = chance.integers(256, size=(32, 32, 3, number), dtype=np.uint8)
+                savemat(path, {"X": images, "y": np.where(labels == 0, 10, labels)[:, None]})  # theirs: 10 is the zero
+            else:
+                images = chance.integers(256, size=(number, 3072), dtype=np.uint8)
+                path.write_bytes(pickle.dumps(content or {"data": images, key: labels.tolist()}))
+            digests[path.name] = hashlib.md5(path.read_bytes()).hexdigest()
+
+        if name == "SVHN":
+            write(tmp_path / "train_32x32.mat", num_train, "y")
+            write(tmp_path / "test_32x32.mat", num_val + num_test, "y")
+            split = {part: [*of[:2], digests.get(of[1])] for part, of in kind.split_list.items()}
+            monkeypatch.setattr(kind, "split_list", split)
+            continue
+        folder, key = tmp_path / kind.base_folder, {"CIFAR-10": "labels", "CIFAR-100": "fine_labels"}[name]
+        for file, _ in kind.train_list:
+            write(folder / file, (num_train + num_val) // len(kind.train_list), key)
+        write(folder / kind.test_list[0][0], num_test, key)
+        names = list(map(str, range(dataset.num_outputs)))
+        write(folder / kind.meta["filename"], 0, key, content={kind.meta["key"]: names})
+        for of in ("train_list", "test_list"):
+            monkeypatch.setattr(kind, of, [[file, digests[file]] for file, _ in getattr(kind, of)])
+        monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": digests[kind.meta["filename"]]})
+    read_images.cache_clear()
+    yield tmp_path
+    read_images.cache_clear()

@@ -5,6 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from jointens import Experiment
+from jointens.augment import Augmentation
+from jointens.data import DATASETS
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -32,3 +38,34 @@ def test_a_sweep_that_computes_something_else_is_told(monkeypatch):
     for change in ({"beta_vals": [0, 0.9]}, {"learning_rate": 0.101}, {"batch_size": 63}, {"lr_switch": [1]}):
         other = sweep_speed.by_sweep(dataclasses.replace(experiment, **change))
         assert not sweep_speed.compared(theirs, other)[1], change
+
+
+@pytest.mark.realdata
+def test_the_plain_loop_for_images_and_the_trainer_reach_the_same_losses(cifar10_root):
+    sizes = ["--rounds", "1", "--train-size", "1280", "--val-size", "500"]
+    done = script("images.py", "--data-root", str(cifar10_root), *sizes)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the losses agree" in done.stdout and "CNN, M = 5, 1280 images and 500 for validation" in done.stdout
+
+
+def test_images_that_are_not_there_are_told_in_one_line(tmp_path):
+    done = script("images.py", "--data-root", str(tmp_path))
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("images.py: CIFAR-10 cannot be read: ") and done.stderr.count("\n") == 1
+
+
+def test_other_image_losses_are_told(small_sets, monkeypatch):
+    """Without augmentation, where a pixel in ten thousand may be rounded otherwise, both sides agree closely."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import images
+
+    monkeypatch.setitem(DATASETS, "CIFAR-10", dataclasses.replace(DATASETS["CIFAR-10"], augmentation=Augmentation()))
+    keys = {"base_learner": "CNN", "average": "probabilities", "num_learners": 2, "batch_size": 40, "num_epochs": 1}
+    experiment = images.without_dropout(
+        Experiment(dataset="CIFAR-10", data_root=small_sets, beta_vals=[0.5], seeds=[0], device="cpu", **keys)
+    )
+    (_, theirs), (_, ours) = images.by_plain_loop(experiment), images.by_jointens(experiment)
+    assert images.compared(theirs, ours, allowed=2e-5)[1]
+    for change in ({"beta_vals": [1]}, {"learning_rate": 0.09}, {"batch_size": 50}, {"average": "scores"}):
+        _, other = images.by_jointens(dataclasses.replace(experiment, **change))
+        assert not images.compared(theirs, other, allowed=2e-5)[1], change

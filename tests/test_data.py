@@ -6,7 +6,7 @@ import torch
 from jointens.data import DATASETS, load_data
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", ["digits", "diabetes"])
 def test_parts_do_not_overlap_and_have_the_protocols_sizes(name):
     data, dataset = load_data(name, seed=0), DATASETS[name]
     assert (len(data.train), len(data.val), len(data.test)) == dataset.sizes
@@ -34,6 +34,13 @@ def test_a_smaller_training_part_changes_nothing_else():
     assert torch.equal(small.test.inputs, full.test.inputs)
 
 
+def test_smaller_validation_and_test_parts_are_the_first_of_them():
+    full, small = (load_data("digits", seed=0, **keys) for keys in ({}, {"val_size": 20, "test_size": 30}))
+    assert (len(small.train), len(small.val), len(small.test)) == (1000, 20, 30)
+    assert torch.equal(small.val.inputs, full.val.inputs[:20])
+    assert torch.equal(small.test.targets, full.test.targets[:30])
+
+
 def test_label_noise_is_on_train_and_validation_labels_only():
     clean, noisy = load_data("digits", seed=0), load_data("digits", seed=0, label_noise=0.5)
     changed = {
@@ -58,8 +65,10 @@ def test_regression_is_standardised_on_the_training_part():
 @pytest.mark.parametrize(
     ("name", "keys", "message"),
     [
-        ("mnist", {}, "unknown dataset 'mnist'; known are digits, diabetes"),
-        ("digits", {"train_size": 1001}, r"1001; allowed for digits is 1\.\.1000"),
+        ("mnist", {}, "unknown dataset 'mnist'; known are digits, diabetes, CIFAR-10, CIFAR-100, SVHN"),
+        ("digits", {"train_size": 1001}, r"train_size is 1001; allowed for digits is 1\.\.1000"),
+        ("digits", {"val_size": 301}, r"val_size is 301; allowed for digits is 1\.\.300"),
+        ("digits", {"test_size": 0}, r"test_size is 0; allowed for digits is 1\.\.497"),
         ("diabetes", {"label_noise": 0.1}, "regression set and allows only 0"),
     ],
 )

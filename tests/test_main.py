@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from jointens.__main__ import _stoppable, _Stopped, main
+from jointens.data import DATASETS
+from jointens.learners import LEARNERS
 
 PROFILE = (
     "dataset: digits\ntrain_size: 64\nhidden: [8]\nnum_learners: 2\nnum_epochs: 2\nseeds: [0]\nbeta_vals: [0, 1]\n"
@@ -45,10 +47,10 @@ def test_the_folder_is_the_last_line_and_a_second_run_trains_nothing(command, ca
     [
         (["num_learner=3"], "unknown key 'num_learner'; the nearest known one is 'num_learners'"),
         (["num_epochs=many"], "num_epochs is 'many'; allowed is a whole number"),
-        (["dataset=mnist"], "dataset is 'mnist'; known are digits, diabetes"),
-        (["base_learner=RNN"], "base_learner is 'RNN'; known are MLP"),
+        (["dataset=mnist"], f"dataset is 'mnist'; known are {', '.join(DATASETS)}"),
+        (["base_learner=RNN"], f"base_learner is 'RNN'; known are {', '.join(LEARNERS)}"),
         (["tag=a/b"], "tag is 'a/b'; allowed is a folder's name without a path separator"),
-        (["path=x"], "unknown key 'path'; the nearest known one is 'batch_size'"),
+        (["batchsize=8"], "unknown key 'batchsize'; the nearest known one is 'batch_size'"),
         (["num_epochs"], "'num_epochs' is no key=value (see python -m jointens run --help)"),
         pytest.param(
             ["device=cuda"],
@@ -72,6 +74,14 @@ def test_mistakes_before_any_key(capsys, tmp_path):
         ),
         ([], "the following arguments are required: COMMAND (see python -m jointens --help)"),
         (["train"], "invalid choice: 'train'"),
+        (["run"], "the following arguments are required: PROFILE.yml, or --released FOLDER (see"),
+        (["run", "--released"], "argument --released: expected one argument (see"),
+        (["run", "--released", "configs", "a.yml"], "--released stands in place of a profile; 'a.yml' is one too many"),
+        (["run", "a.yml", "--released", "configs"], "--released stands in place of a profile; 'a.yml' is one too many"),
+        (["run", "--released", "configs", "a=1", "b"], "'b' is no key=value (see python -m jointens run --help)"),
+        (["run", "--release=x", "--fast", "a=1"], "unrecognized arguments: --fast"),
+        (["convert", "runs"], "the following arguments are required: OUT (see"),
+        (["convert", "a", "b", "c"], "'c' is no key=value (see python -m jointens convert --help)"),
     ):
         assert main(arguments) == 2
         told = capsys.readouterr().err

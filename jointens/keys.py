@@ -1,0 +1,82 @@
+"""Keys and values as a user writes them: read as YAML, brought into their type, and checked."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from .errors import InputError
+
+LARGEST = 1e30  # of any number: beyond it float32, in which everything is trained, is soon infinite
+
+
+def key(default: Any, meaning: str, *, numbers: bool = True, **check: Any) -> Any:
+    """A dataclass field that is a key of an experiment.
+
+    Args:
+        default: its value if none is given.
+        meaning: in words, with its unit.
+        numbers: a cell's numbers depend on it, so it is part of the identity.
+        check: `among` known values, `least` (≥), `above` (>), `most` (≤); for lists they hold for each entry.
+    """
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "numbers": numbers, "check": check})
+
+
+def read_yaml(text: str) -> Any:
+    """YAML, with only yaml.YAMLError for what is none: its library lets errors of its constructors through."""
+    try:
+        return yaml.safe_load(text)
+    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        raise yaml.YAMLError(f"a value cannot be read ({error})") from error
+
+
+def coerced(name: str, value: Any, hint: Any) -> Any:
+    """`value` in the type of its key; texts are read as YAML, since papermill and the command line hand over texts."""
+    optional = type(None) in typing.get_args(hint)
+    kind = typing.get_args(hint)[0] if optional else hint
+    if optional and (value is None or (isinstance(value, str) and value.lower() in ("none", "null", "~", ""))):
+        return None
+    if isinstance(value, str) and kind is not str:
+        with contextlib.suppress(yaml.YAMLError):  # what is no YAML stays a text, which the lines below refuse
+            value = read_yaml(value)
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if typing.get_origin(kind) is tuple:
+        many = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+        values = list(value) if many else [value]
+        return tuple(_scalar(name, entry, typing.get_args(kind)[0]) for entry in values)
+    return _scalar(name, value, kind)
+
+
+def _scalar(name: str, value: Any, kind: type) -> Any:
+    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        value = value.item()  # numpy's numbers
+    if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError):
+            number = float(value)  # YAML leaves 5e-4 a text
+            if abs(number) <= LARGEST:  # never true for NaN
+                return number
+    elif isinstance(value, kind) and not (kind is int and (isinstance(value, bool) or abs(value) > LARGEST)):
+        return value
+    names = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}
+    raise InputError(f"{name} is {value!r}; allowed is {names[kind]}")
+
+
+def check(name: str, value: Any, check: Mapping[str, Any]) -> None:
+    for entry in value if isinstance(value, tuple) else (value,):
+        if entry is None:
+            continue
+        if "among" in check and entry not in check["among"]:
+            raise InputError(f"{name} is {entry!r}; known are {', '.join(check['among'])}")
+        if "least" in check and entry < check["least"]:
+            raise InputError(f"{name} is {entry}; allowed is at least {check['least']}")
+        if "above" in check and entry <= check["above"]:
+            raise InputError(f"{name} is {entry}; allowed is more than {check['above']}")
+        if "most" in check and entry > check["most"]:
+            raise InputError(f"{name} is {entry}; allowed is at most {check['most']}")

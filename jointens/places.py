@@ -1,0 +1,35 @@
+"""Where things are without being told: what runs write, and the data sets that are not part of the repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def default_out() -> Path:
+    """Where results go without `out`: $JOINTENS_RUNS, else runs/ of the repository, or of the working directory."""
+    return _place("JOINTENS_RUNS", "runs")
+
+
+def default_data_root() -> Path:
+    """Where data sets are without `data_root`: $JOINTENS_DATA, else data/ beside the default of `out`."""
+    return _place("JOINTENS_DATA", "data")
+
+
+def published_root() -> Path:
+    """Where the published results of a clone are: results/ of the repository, or of the working directory."""
+    return _repository() / "results"
+
+
+def profiles_root() -> Path:
+    """Where the shipped profiles of a clone are."""
+    return _repository() / "notebooks" / "profiles"
+
+
+def _place(variable: str, name: str) -> Path:
+    return Path(os.environ[variable]).expanduser() if os.environ.get(variable) else _repository() / name
+
+
+def _repository() -> Path:
+    above = Path(__file__).resolve().parent.parent
+    return above if (above / "pyproject.toml").exists() else Path.cwd()

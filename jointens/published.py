@@ -1,0 +1,135 @@
+"""Published results: finished cells of the shipped profiles, small enough to be committed, in `results/`.
+
+results/cifar10_resnet18-scores/experiment.yml            whose results these are
+results/cifar10_resnet18-scores/cells/beta=0,seed=0.json  a finished cell, as in the folder where it was trained
+results/README.md                                         what is published and what is missing, in the order to run
+
+Outputs and weights stay where they were trained, and so does the name of the machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from . import atomic
+from .errors import InputError
+from .experiment import Cell, Experiment
+from .places import profiles_root, published_root
+from .results import Results
+
+PANELS = ("cifar10_resnet18", "cifar100_resnet18", "cifar10_resnet34", "cifar100_resnet34")  # of Figure 6, left
+AVERAGES = ("scores", "released", "probabilities")  # in the order to run them
+SMALL = ("cifar10_cnn", "cifar10_cnn_single", "cifar10_cnn_wide")  # for a CPU
+
+
+class Setting(NamedTuple):
+    """A shipped profile with one way to average."""
+
+    profile: str
+    average: str
+
+    def __str__(self) -> str:
+        return f"{self.profile}-{self.average}"
+
+    @property
+    def experiment(self) -> Experiment:
+        return Experiment.from_profile(profiles_root() / f"{self.profile}.yml", average=self.average)
+
+    @property
+    def results(self) -> Results:
+        """What is published of it, perhaps nothing."""
+        return Results(self.experiment, published_root() / str(self))
+
+
+class Batch(NamedTuple):
+    """Cells that one command trains."""
+
+    setting: Setting
+    beta_vals: tuple[float, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def cells(self) -> list[Cell]:
+        return [Cell(beta, seed) for seed in self.seeds for beta in self.beta_vals]
+
+    @property
+    def missing(self) -> list[Cell]:
+        return [cell for cell in self.cells if not self.setting.results.is_done(cell)]
+
+    @property
+    def command(self) -> str:
+        keys = {"average": self.setting.average, "beta_vals": list(self.beta_vals), "seeds": list(self.seeds)}
+        told = " ".join(f'"{name}={value}"' if name != "average" else f"{name}={value}" for name, value in keys.items())
+        return f"python -m jointens run notebooks/profiles/{self.setting.profile}.yml {told}".replace(", ", ",")
+
+
+def settings() -> list[Setting]:
+    """Everything that is to be published, in the order in which it should be run."""
+    return [Setting(profile, "scores") for profile in SMALL] + [
+        Setting(profile, average) for average in AVERAGES for profile in PANELS
+    ]
+
+
+def batches() -> Iterator[Batch]:
+    """All cells to publish, in the order to run: of each panel both ends of one seed, then its other β, other seeds."""
+    for setting in settings():
+        betas, seeds = setting.experiment.beta_vals, setting.experiment.seeds
+        if setting.profile in SMALL:
+            yield Batch(setting, betas, seeds)
+            continue
+        ends = (betas[0], betas[-1])
+        yield Batch(setting, ends, seeds[:1])
+        yield Batch(setting, betas[1:-1], seeds[:1])
+        yield Batch(setting, betas, seeds[1:])
+
+
+def publish(folder: Path) -> Path:
+    """Copy the finished cells of a results folder to its place in `results/`; what is published already stays.
+
+    Raises:
+        InputError: the folder's experiment is none of the shipped settings, or the files cannot be written.
+    """
+    source = Results.at(folder)
+    setting = next((of for of in settings() if of.experiment.hash == source.experiment.hash), None)
+    if setting is None:
+        known = ", ".join(map(str, settings()))
+        raise InputError(f"{folder} holds no results of a setting to publish; those are {known}")
+    target = setting.results
+    target.prepare()
+    for record in source.all_records():
+        cell = Cell(record["beta"], record["seed"])
+        if not target.is_done(cell):
+            record["provenance"].pop("host", None)
+            atomic.write(target.path(cell), json.dumps(record, allow_nan=False, separators=(",", ":")).encode())
+    target.write_csv()
+    write_list()
+    return target.folder
+
+
+def write_list() -> None:
+    """Bring the list in results/README.md up to date: what is published, what is missing, and the commands for that."""
+    file = published_root() / "README.md"
+    before, _, rest = file.read_text(encoding="utf-8").partition(LIST[0])
+    after = rest.partition(LIST[1])[2]
+    atomic.write(file, f"{before}{LIST[0]}\n{list_of_cells()}\n{LIST[1]}{after}".encode())
+
+
+LIST = ("<!-- list: python -m jointens publish -->", "<!-- end of list -->")
+
+
+def list_of_cells() -> str:
+    """The batches as a Markdown table and, below it, the command of the first that is missing."""
+    rows = ["| | setting | β | seeds | published | missing |", "|---|---|---|---|---|---|"]
+    next_one = []
+    for number, batch in enumerate(batches(), 1):
+        betas, seeds = (", ".join(f"{value:g}" for value in values) for values in (batch.beta_vals, batch.seeds))
+        missing = len(batch.missing)
+        done = len(batch.cells) - missing
+        rows.append(f"| {number} | {batch.setting} | {betas} | {seeds} | {done or '–'} | {missing or '–'} |")
+        if missing and not next_one:
+            told = f"The next is row {number}; for the others, change profile, `average`, `beta_vals` and `seeds`:"
+            next_one = ["", told, "", "```bash", batch.command, "```"]
+    return "\n".join([*rows, *next_one])
