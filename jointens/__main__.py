@@ -3,6 +3,7 @@
 python -m jointens run PROFILE.yml key=value …          train the sweep of a profile
 python -m jointens run --released FOLDER key=value …    the same for a configuration of the authors' repository
 python -m jointens convert RESULTS OUT key=value …      results of ours in the authors' format, or of theirs in ours
+python -m jointens publish RESULTS                      copy finished cells into results/ of the repository
 
 The results folder is the last line of standard output; everything else goes to standard error.
 Exit status: 0 done, 2 wrong input (one line), 130 interrupted, 143 terminated; the last two can be run again and go on.
@@ -18,9 +19,11 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from .convert import convert
 from .errors import InputError
 from .experiment import Experiment
-from .released import convert, read_experiment
+from .published import publish
+from .released import read_experiment
 from .sweep import run
 
 
@@ -93,6 +96,8 @@ def _command(arguments: list[str] | None) -> Path:
         if not equals:
             raise InputError(f"{word!r} is no key=value (see python -m jointens {given.command} --help)")
         overrides[name] = value
+    if given.command == "publish":
+        return publish(given.source)
     if given.command == "convert":
         return convert(given.source, given.out, **overrides)
     if given.released is None:
@@ -137,6 +142,9 @@ def _parser() -> _Parser:
         "words", nargs="*", default=[], metavar="key=value",
         help="win over the authors' files; where probs is false, average=scores or average=released",
     )  # fmt: skip
+    publish = commands.add_parser("publish", help="copy finished cells of a shipped profile into results/")
+    publish.add_argument("source", metavar="RESULTS", type=Path, help="the folder in which they were trained")
+    publish.set_defaults(words=[])
     return parser
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 import yaml
 from torch import nn
 
@@ -27,6 +28,12 @@ from .learners import LEARNERS, check_learner, make_learner
 # Raised when a change of the code changes the numbers of a cell: old results are then another experiment's.
 NUMBERS = 2
 OPTIMISERS = ("SGD", "Adam", "RMSprop")
+SCALES = {  # how an experiment's results are named
+    "quick": "quick results",
+    "small": "small-scale results",
+    "paper": "results in the paper's setting",
+    "other": "results, not in the paper's setting",
+}
 # The authors' shipped sweep, whatever its data set, learner and average.
 PAPER = {
     "num_learners": 5, "width": 1, "optimiser": "SGD", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4,
@@ -219,7 +226,7 @@ class Experiment:
 
     @property
     def scale(self) -> str:
-        """How near its results can be to the paper's: "quick", "small" (tiny learners, cut data), "paper", "other"."""
+        """One of `SCALES`: on quick data, with a tiny learner or cut data, in the paper's setting, or none of these."""
         small = self.base_learner in ("MLP", "CNN") or any((self.train_size, self.val_size, self.test_size))
         if DATASETS[self.dataset].quick:
             return "quick"
@@ -230,6 +237,12 @@ class Experiment:
         """The data as one seed sees them, on the CPU; raises InputError if they are missing or damaged."""
         request = {name: getattr(self, name) for name in ("train_size", "val_size", "test_size", "label_noise")}
         return load_data(self.dataset, seed=seed, **request, data_root=self.data_root, download=self.download)
+
+    @property
+    def num_parameters(self) -> int:
+        """The weights of all learners together."""
+        with torch.device("meta"):
+            return self.num_learners * sum(value.numel() for value in self.make_learner().parameters())
 
     def make_learner(self) -> nn.Module:
         """A base learner with fresh weights from torch's global generator."""

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from .augment import Augmentation
 from .data import DATASETS
+from .experiment import SCALES
 from .results import Results
 from .summaries import over_beta, reference_beta
 
@@ -43,15 +44,6 @@ STYLE = {
     "lines.linewidth": 1.6,
     "figure.dpi": 150,
     "svg.hashsalt": "jointens",
-}
-
-
-# How an experiment's results are named, by its scale.
-SCALES = {
-    "quick": "quick results",
-    "small": "small-scale results",
-    "paper": "results in the paper's setting",
-    "other": "results, not in the paper's setting",
 }
 
 
@@ -243,6 +235,8 @@ def _lines_over_beta(axes: Axes, summary: pd.DataFrame, scale: float) -> None:
     step = np.ptp(summary["beta"]) * 0.006
     for shift, (checkpoint, (label, colour, marker, line)) in zip((-step, step), CHECKPOINTS.items(), strict=True):
         of = summary[summary["checkpoint"] == checkpoint]
+        if of.empty:  # results of the authors' code, which has no last epoch
+            continue
         axes.errorbar(
             of["beta"] + shift, of["mean"] * scale, of["half_width"] * scale,
             label=label, color=colour, marker=marker, linestyle=line, markersize=4, capsize=2.5,

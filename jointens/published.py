@@ -12,17 +12,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import atomic
 from .errors import InputError
-from .experiment import Cell, Experiment
+from .experiment import SCALES, Cell, Experiment
 from .places import profiles_root, published_root
 from .results import Results
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PANELS = ("cifar10_resnet18", "cifar100_resnet18", "cifar10_resnet34", "cifar100_resnet34")  # of Figure 6, left
 AVERAGES = ("scores", "released", "probabilities")  # in the order to run them
-SMALL = ("cifar10_cnn", "cifar10_cnn_single", "cifar10_cnn_wide")  # for a CPU
+SMALL = ("cifar10_cnn", "cifar10_cnn_fair", "cifar10_cnn_single", "cifar10_cnn_wide")  # for a CPU
 
 
 class Setting(NamedTuple):
@@ -42,6 +45,26 @@ class Setting(NamedTuple):
     def results(self) -> Results:
         """What is published of it, perhaps nothing."""
         return Results(self.experiment, published_root() / str(self))
+
+
+def sweeps() -> list[Results]:
+    """What is published of settings with more than one β, in the order of `settings`."""
+    found = [setting.results for setting in settings() if len(setting.experiment.beta_vals) > 1]
+    return [results for results in found if results.records()]
+
+
+def state() -> pd.DataFrame:
+    """Every setting with the number of its cells and how many of them are published."""
+    import pandas as pd
+
+    rows = []
+    for setting in settings():
+        experiment, results = setting.experiment, setting.results
+        rows.append({
+            "data": experiment.dataset, "learner": experiment.base_learner, "average": experiment.average,
+            "results": SCALES[experiment.scale], "cells": len(experiment.cells), "published": len(results.records()),
+        })  # fmt: skip
+    return pd.DataFrame(rows, index=pd.Index([setting.profile for setting in settings()], name="profile"))
 
 
 class Batch(NamedTuple):

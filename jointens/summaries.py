@@ -6,13 +6,17 @@ difference leaves out what differs between seeds, and is much narrower than the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .errors import InputError
+
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .results import Results
 
 
 # Columns of the frames, as a reader is told of them.
@@ -55,9 +59,14 @@ def over_beta(tests: pd.DataFrame, column: str, *, paired: bool = False) -> pd.D
 
     Returns:
         Columns checkpoint, beta, mean, half_width (NaN with one seed, and at the reference itself when paired).
+
+    Raises:
+        InputError: the results have no such metric; those converted from the authors' code have none on training data.
     """
     import pandas as pd
 
+    if column not in tests:
+        raise InputError(f"these results hold no {METRICS.get(column, column)}: whoever trained them did not log it")
     rows = []
     for checkpoint, of in tests.groupby("checkpoint"):
         values = of.pivot(index="beta", columns="seed", values=column)[_complete_seeds(tests)]
@@ -97,6 +106,41 @@ def table(tests: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis(["checkpoint", "β"])
 
 
+def baselines(sweep: Results, alone: Mapping[str, Results]) -> pd.DataFrame:
+    """An ensemble for each β, its mean learner, and single learners that were trained alone, at the best checkpoint.
+
+    Columns: weights of all learners together, test accuracy in per cent and NLL, both ± the half-width of the 95 % t
+    interval over seeds (not of a difference).
+
+    Args:
+        sweep: of an ensemble of classifiers.
+        alone: sweeps of single learners with one β, by the name of their row.
+    """
+    import pandas as pd
+
+    experiment = sweep.experiment
+    parts = {"ensemble": ("accuracy", "ensemble"), "mean learner": ("individual_accuracy", "individual")}
+    share = {"ensemble": 1, "mean learner": experiment.num_learners}
+    rows = {}
+    for name, columns in parts.items():
+        for beta in experiment.beta_vals:
+            weights = experiment.num_parameters // share[name]
+            rows[f"{name}, β = {beta:g}"] = (weights, *_at_best(sweep, beta, columns))
+    for name, results in alone.items():
+        beta = results.experiment.beta_vals[0]
+        rows[name] = (results.experiment.num_parameters, *_at_best(results, beta, parts["ensemble"]))
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["weights", "accuracy, %", "NLL"])
+
+
+def _at_best(results: Results, beta: float, columns: tuple[str, str]) -> list[str]:
+    told = []
+    for column, scale, style in zip(columns, (100, 1), (".1f", ".3f"), strict=True):
+        summary = over_beta(results.tests(), column).set_index(["checkpoint", "beta"])
+        mean, half_width = summary.loc[("best", beta)]
+        told.append(_number(mean * scale, style, half_width * scale))
+    return told
+
+
 def generalisation(tests: pd.DataFrame, betas: Sequence[float]) -> pd.DataFrame:
     """Individual loss, diversity and ensemble loss on training and on test data: means over seeds for some β."""
     import pandas as pd
@@ -133,7 +177,7 @@ def texts(tests: pd.DataFrame, beta: float) -> dict[str, str]:
         told[name] = _number(row["beta"] * scale, f".{digits - 1}f")
         told[f"{name}_reference"] = _number(row["reference"] * scale, f".{digits - 1}f")
         told[f"{name}_difference"] = _number(row["difference"] * scale, f"+.{digits}f", row["half_width"] * scale)
-        if f"{metric}_shift" not in told:  # the same for both checkpoints
+        if f"{metric}_shift" not in told and len(compared.index.unique("checkpoint")) == 2:  # the same for both
             mean, half_width = shift(tests, metric, beta)
             told[f"{metric}_shift"] = _number(mean * scale, f"+.{digits}f", half_width * scale)
     for checkpoint in compared.index.unique("checkpoint"):

@@ -102,7 +102,7 @@ def _stack_size(experiment: Experiment) -> int:
         not ensemble.stacked or LEARNERS[experiment.base_learner].smallest
     ):  # of images the activations are what is large
         return 1
-    return max(1, STACK_PARAMETERS // sum(value.numel() for value in ensemble.parameters()))
+    return max(1, STACK_PARAMETERS // experiment.num_parameters)
 
 
 def provenance(device: torch.device, stack: Sequence[Cell], *, seconds: float) -> dict[str, Any]:
