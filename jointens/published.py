@@ -117,7 +117,7 @@ def publish(folder: Path) -> Path:
     """
     source = Results.at(folder)
     setting = next((of for of in settings() if of.experiment.hash == source.experiment.hash), None)
-    if setting is None:
+    if setting is None or source.converted:
         known = ", ".join(map(str, settings()))
         raise InputError(f"{folder} holds no results of a setting to publish; those are {known}")
     target = setting.results

@@ -93,6 +93,11 @@ class Results:
         experiment = Experiment.from_dict(keys, where=str(folder / "experiment.yml"))
         return cls(experiment, folder, numbers=numbers)
 
+    @property
+    def converted(self) -> bool:
+        """Whether the authors' code computed these (`convert.convert`)."""
+        return self._identity["numbers"] == RELEASED
+
     def prepare(self) -> None:
         """Make the folder, before hours are spent on what goes into it; raises InputError if that cannot be."""
         try:

@@ -27,7 +27,7 @@ def test_every_notebook_has_its_record():
 def copy(tmp_path):
     """The sources that outputs depend on, to be changed at will."""
     (tmp_path / "book").mkdir()
-    for name in ("notebooks", "jointens", "book/images", "pyproject.toml", "constraints.txt"):
+    for name in ("notebooks", "jointens", "results", "book/images", "pyproject.toml", "constraints.txt"):
         origin = ROOT / name
         (shutil.copytree if origin.is_dir() else shutil.copy)(origin, tmp_path / name)
     return tmp_path
@@ -45,12 +45,16 @@ def edited(file, text):
         ("jointens/randomness.py", "\n"),  # which the notebook imports through others
         ("jointens/figures.py", "\n"),
         ("notebooks/profiles/digits.yml", "momentum: 0.8\n"),
+        ("notebooks/profiles/cifar10_resnet18.yml", "\n"),  # the chapter lists what of it is published
+        ("results/cifar10_cnn-scores/cells/beta=0,seed=0.json", "\n"),
+        ("results/cifar10_resnet18-scores/cells/beta=0.2,seed=99.json", "{}"),
         ("constraints.txt", "\ntorch==99\n"),
         ("jointens/new.py", "\n"),
     ],
 )
 def test_a_change_of_what_outputs_depend_on_makes_them_stale(copy, changed, by):
     assert executed.stale(copy, "beta_sweep") == executed.stale(ROOT, "beta_sweep")
+    (copy / changed).parent.mkdir(parents=True, exist_ok=True)
     (copy / changed).touch()
     edited(copy / changed, by)
     if changed == "jointens/new.py":  # nobody imports it, until somebody does

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jointens import Experiment, InputError
+from jointens.experiment import PAPER, SCALES
 
 PROFILES = sorted((Path(__file__).parent.parent / "notebooks" / "profiles").glob("*.yml"))
 
@@ -72,6 +73,10 @@ def test_numbers_of_numpy_and_ranges_are_taken():
         ({"tag": ".."}, "without a path separator"),
         ({"tag": "x" * 300}, "without a path separator"),
         ({"tag": "a\nb"}, "allowed are printable characters"),
+        ({"data_root": "a\nb"}, "allowed are printable characters"),
+        ({"factor": 0}, "factor is 0.0; allowed is more than 0"),
+        ({"scheduler": "Cosine"}, "known are ExponentialLR, Linear, none"),
+        ({"dataset": "CIFAR-10", "train_size": 40_001}, r"allowed for CIFAR-10 is 1\.\.40000"),
         ({"seeds": "2020-13-45"}, "seeds is '2020-13-45'; allowed is a whole number"),
         ({"seeds": b"ab"}, "allowed is a whole number"),
         ({"stack": "!!bool x"}, "stack is '!!bool x'; allowed is true or false"),
@@ -128,13 +133,15 @@ def test_the_hash_covers_what_the_numbers_depend_on_and_nothing_else():
     for same in (
         {"seeds": [7]}, {"beta_vals": [0.5]}, {"out": "x"}, {"tag": "t"}, {"device": "cpu"}, {"stack": False},
         {"store_outputs": False}, {"save_weights": False}, {"lr_switch": [24, 39, 54]}, {"loss": "cross_entropy"},
+        {"data_root": "x"}, {"download": True}, {"factor": 0.5},
     ):  # fmt: skip
         assert Experiment(**same).hash == plain.hash, same
     others = [
         {"dataset": "diabetes"}, {"train_size": 400}, {"label_noise": 0.1}, {"hidden": [32]}, {"num_learners": 3},
         {"average": "released"}, {"optimiser": "Adam"}, {"learning_rate": 0.2}, {"momentum": 0}, {"weight_decay": 1},
         {"rate_per_learner": True}, {"scheduler": "none"}, {"gamma": 0.5}, {"lr_switch": [1]}, {"batch_size": 32},
-        {"num_epochs": 61},
+        {"num_epochs": 61}, {"val_size": 100}, {"test_size": 100}, {"width": 2}, {"scheduler": "Linear"},
+        {"scheduler": "Linear", "factor": 0.1}, {"optimiser": "RMSprop"}, {"base_learner": "ResNet18"},
     ]  # fmt: skip
     hashes = [Experiment(**other).hash for other in others]
     assert len({plain.hash, *hashes}) == len(others) + 1
@@ -144,6 +151,35 @@ def test_the_hash_does_not_drift():
     """A changed default, or a changed way to hash, orphans every results folder there is: not by accident."""
     assert Experiment().hash == "3ffc9707"
     assert Experiment(train_size=400, label_noise=0.2).hash == "a7f18d1e"
+
+
+def test_linear_falls_at_every_epoch_down_to_zero_after_the_last():
+    linear = Experiment(scheduler="Linear", num_epochs=4)
+    assert (linear.switches, linear.fall) == ((1, 2, 3), 0.25)
+    assert linear.hash == Experiment(scheduler="Linear", num_epochs=4, lr_switch=[1, 2, 3], factor=0.25).hash
+    assert Experiment(scheduler="Linear", lr_switch=[30, 50], factor=0.4).fall == 0.4
+    assert Experiment(factor=0.4).fall is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "scale"),
+    [
+        ({}, "quick"),
+        ({"dataset": "CIFAR-10", "base_learner": "CNN"}, "small"),
+        ({"dataset": "CIFAR-10", "base_learner": "ResNet18", "train_size": 10_000}, "small"),
+        ({"dataset": "CIFAR-10", "base_learner": "ResNet18"}, "other"),
+        ({"dataset": "SVHN", "base_learner": "ResNet18", **PAPER}, "paper"),
+        ({"dataset": "SVHN", "base_learner": "ResNet18", **PAPER, "average": "released"}, "paper"),
+        ({"dataset": "SVHN", "base_learner": "ResNet18", **PAPER, "num_epochs": 79}, "other"),
+    ],
+)
+def test_results_are_named_by_their_scale(keys, scale):
+    assert Experiment(**keys).scale == scale and scale in SCALES
+
+
+def test_the_number_of_weights_is_that_of_all_learners():
+    assert Experiment(dataset="CIFAR-10", base_learner="CNN").num_parameters == 5 * 31_340
+    assert Experiment(hidden=[8], num_learners=1, width=2).num_parameters == 64 * 16 + 16 + 16 * 10 + 10
 
 
 def test_the_default_name_tells_dataset_learner_and_hash():

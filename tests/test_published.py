@@ -7,7 +7,7 @@ import pytest
 import jointens
 from jointens import InputError, places, published
 from jointens.experiment import Cell
-from jointens.results import Results
+from jointens.results import RELEASED, Results
 
 FOLDERS = sorted(path.parent for path in places.published_root().glob("*/experiment.yml"))
 
@@ -109,3 +109,8 @@ def test_what_is_no_setting_is_refused(clone, tiny, tmp_path):
     assert not (tmp_path / "results" / "tiny-scores").exists()
     with pytest.raises(InputError, match="is no results folder"):
         published.publish(tmp_path)
+    ours = jointens.run(tiny(), progress=False)
+    theirs = Results(ours.experiment, tmp_path / "theirs", numbers=RELEASED)  # as `convert` marks theirs
+    theirs.prepare()
+    with pytest.raises(InputError, match="holds no results of a setting to publish"):
+        published.publish(theirs.folder)

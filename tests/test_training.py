@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from jointens import decompose, joint_objective, make_learner
+import jointens
+from jointens import Experiment, decompose, joint_objective, make_learner
+from jointens.data import DATASETS
 from jointens.ensemble import Ensemble
 from jointens.errors import InputError
 from jointens.experiment import Cell
@@ -148,6 +150,91 @@ def test_the_rate_falls_after_the_switches(tiny):
     assert [learning_rate(experiment, epoch) for epoch in (1, 2, 3, 5, 6, 10)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
     assert learning_rate(tiny(scheduler="none", learning_rate=1.0), 10) == 1
     assert train(experiment, [Cell(0.0, 0)])[0].history["learning_rate"][2] == 0.5
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"scheduler": "ExponentialLR", "gamma": 0.3, "lr_switch": [2, 5]},
+        {"scheduler": "Linear", "factor": 0.25, "lr_switch": [1, 2, 4, 5, 7]},
+        {"scheduler": "Linear", "factor": 0.3, "lr_switch": [1, 2, 3, 5, 6]},  # 1 / factor is no whole number
+        {"scheduler": "Linear"},
+    ],
+)
+def test_schedules_are_those_of_pytorch_stepped_at_the_switches(tiny, keys):
+    """As in the authors' sweep: its scheduler takes a step after each epoch that is in lr_switch."""
+    experiment = tiny(num_epochs=8, learning_rate=0.5, **keys)
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+    if experiment.scheduler == "Linear":
+        total = 1 / experiment.fall
+        scheduler = torch.optim.lr_scheduler.LinearLR(optimiser, start_factor=1, end_factor=0, total_iters=total)
+    else:
+        scheduler = torch.optim.lr_scheduler.ExponentialLR(optimiser, experiment.gamma)
+    for epoch in range(1, 9):
+        assert learning_rate(experiment, epoch) == pytest.approx(optimiser.param_groups[0]["lr"], abs=1e-12), epoch
+        optimiser.step()
+        if epoch in experiment.switches:
+            scheduler.step()
+
+
+@pytest.mark.parametrize("optimiser", ["SGD", "Adam", "RMSprop"])
+def test_optimisers_are_pytorchs_with_the_keys_of_the_experiment(tiny, optimiser):
+    trainer = Trainer(tiny(optimiser=optimiser, weight_decay=0.01, momentum=0.7, learning_rate=0.02), [Cell(0.0, 0)])
+    (group,) = trainer.optimiser.param_groups
+    assert type(trainer.optimiser) is getattr(torch.optim, optimiser)
+    assert (group["lr"], group["weight_decay"], group.get("momentum", 0.7)) == (0.02, 0.01, 0.7)
+
+
+def images(small_sets, **keys):
+    small = {"train_size": 40, "val_size": 20, "test_size": 20, "num_epochs": 2, "num_learners": 2, "batch_size": 16}
+    return Experiment(
+        dataset="CIFAR-10",
+        base_learner="CNN",
+        device="cpu",
+        **{"data_root": small_sets, "seeds": [0, 1], **small, **keys},
+    )
+
+
+def test_images_are_augmented_the_same_for_every_beta_and_anew_in_every_epoch(small_sets, monkeypatch):
+    seen = []
+
+    class Watched(Trainer):
+        def _objective(self, batch):
+            seen.append(batch.inputs.clone())  # (R, B, 3, 32, 32)
+            return super()._objective(batch)
+
+    experiment = images(small_sets, train_size=16)
+    Watched(experiment, [Cell(0.0, 0), Cell(1.0, 0), Cell(0.0, 1)]).run()
+    first, second = seen
+    assert torch.equal(first[0], first[1])  # β = 0 and β = 1 of seed 0
+    still = experiment.load_data(0).train.inputs
+    still = DATASETS["CIFAR-10"].prepare(still)
+    for inputs in (first[0], first[2], second[0]):
+        assert not any((image == other).all() for image in inputs for other in still)
+    of_seeds = [{tuple(image.flatten().tolist()) for image in inputs} for inputs in (first[0], first[2], second[0])]
+    assert not of_seeds[0] & of_seeds[1] and not of_seeds[0] & of_seeds[2]
+    seen.clear()
+    Watched(experiment, [Cell(0.5, 0)]).run()
+    assert torch.equal(seen[0][0], first[0])  # from the seed alone
+
+
+def test_image_runs_in_a_stack_are_those_trained_alone(small_sets, monkeypatch):
+    """With label noise, so that the seeds share the images and not the labels; without dropout, which is drawn anew."""
+    for kind in (torch.nn.Dropout, torch.nn.Dropout2d):
+        monkeypatch.setattr(kind, "__init__", lambda self, p, kind=kind: super(kind, self).__init__(0.0))
+    experiment = images(small_sets, label_noise=0.5, beta_vals=[0, 1])
+    together = train(experiment)
+    assert together[0].outputs["val_targets"].tolist() != together[2].outputs["val_targets"].tolist()
+    for cell in together:
+        (alone,) = train(experiment, [cell.cell])
+        weights_close(alone, cell, 1e-5)
+
+
+def test_images_are_read_before_anything_is_written(small_sets, tmp_path):
+    experiment = images(small_sets, out=str(tmp_path / "runs"), data_root=str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="nowhere/cifar-10-batches-py/data_batch_1 is missing"):
+        jointens.run(experiment, progress=False)
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("optimiser", ["SGD", "Adam"])
