@@ -122,8 +122,9 @@ def main() -> int:
     seconds = {by_plain_loop: [], by_jointens: []}
     losses = copy.deepcopy(seconds)
     for number in range(1, told.rounds + 1):
+        of_round = dataclasses.replace(experiment, seeds=[number])
         for side in seconds:
-            spent, reached = side(experiment)
+            spent, reached = side(of_round)
             seconds[side].append(spent)
             losses[side].append(reached)
         slow, fast = (times[-1] for times in seconds.values())
@@ -131,7 +132,7 @@ def main() -> int:
     ratios = [slow / fast for slow, fast in zip(*seconds.values(), strict=True)]
     images = told.train_size
     means = [{name: sum(of[name] for of in side) / told.rounds for name in side[0]} for side in losses.values()]
-    drawn, near = compared(*means, allowed=0.02)
+    drawn, near = compared(*means, allowed=0.15)  # draws alone lay up to 0.1 apart, on either side
     print(
         f"\n{told.base_learner}, M = {told.num_learners}, {images} images and {told.val_size} for validation; "
         f"torch {torch.__version__}, {torch.get_num_threads()} threads\n"

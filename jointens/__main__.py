@@ -97,6 +97,8 @@ def _command(arguments: list[str] | None) -> Path:
             raise InputError(f"{word!r} is no key=value (see python -m jointens {given.command} --help)")
         overrides[name] = value
     if given.command == "publish":
+        if overrides:
+            parser.error(f"publish takes no keys; given was {', '.join(overrides)}")
         return publish(given.source)
     if given.command == "convert":
         return convert(given.source, given.out, **overrides)

@@ -9,6 +9,7 @@ of the original it shows.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -27,8 +28,13 @@ class Pixels:
 
     def __call__(self, images: Tensor) -> Tensor:
         """images `(..., C, H, W)`, uint8 → inputs of the same shape, float32."""
-        mean, std = (torch.tensor(of, device=images.device).view(-1, 1, 1) for of in (self.mean, self.std))
-        return images.float().sub_(255 * mean).div_(255 * std)
+        mean, std = (_bytes_of_channels(of, images.device) for of in (self.mean, self.std))
+        return images.float().sub_(mean).div_(std)
+
+
+@functools.lru_cache  # a copy to a GPU would wait for it in every step
+def _bytes_of_channels(shares: tuple[float, ...], device: torch.device) -> Tensor:
+    return 255 * torch.tensor(shares, device=device).view(-1, 1, 1)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from .data import DATASETS
 from .errors import InputError
 from .experiment import Cell, Experiment, canonical_beta
 from .frames import AUTHORS_COLUMNS, authors_table, read_authors_table
+from .places import expanded
 from .released import EXPERIMENT_KEYS, OPTIM_KEYS, ORIGIN, read_experiment, read_object
 from .results import RELEASED, Results
 from .training import TrainedCell, learning_rate
@@ -53,7 +54,8 @@ def convert(source: str | os.PathLike, out: str | os.PathLike, /, **overrides: A
     Args:
         source: a results folder of either kind.
         out: the new folder; it is not there yet, or is empty.
-        overrides: as in `read_experiment`, for results of theirs only.
+        overrides: `average`, for results of theirs whose files leave it open; nothing else can be said of what is
+            finished.
 
     Returns:
         `out`.
@@ -61,7 +63,7 @@ def convert(source: str | os.PathLike, out: str | os.PathLike, /, **overrides: A
     Raises:
         InputError: `source` is no results folder or is damaged, or `out` holds something. Nothing is written then.
     """
-    source, out = Path(source).expanduser(), Path(out).expanduser()
+    source, out = expanded(source), expanded(out)
     try:
         if out.exists() and not (out.is_dir() and not any(out.iterdir())):
             raise InputError(f"{out} is there already; allowed is a folder that is new or empty")
@@ -73,6 +75,7 @@ def convert(source: str | os.PathLike, out: str | os.PathLike, /, **overrides: A
                 for name, text in files.items():
                     atomic.write(folder / name, text.encode())
         elif (source / "results.csv").exists() and (source / "experiment.json").exists():
+            _check_overrides(source, overrides)
             experiment = dataclasses.replace(
                 read_experiment(source, **overrides), store_outputs=False, save_weights=False
             )
@@ -91,6 +94,15 @@ def convert(source: str | os.PathLike, out: str | os.PathLike, /, **overrides: A
     except OSError as error:
         raise InputError(f"cannot convert {source} to {out}: {error.strerror}") from error
     return out
+
+
+def _check_overrides(source: Path, overrides: Mapping[str, Any]) -> None:
+    """Finished results are what their files say; only `average` may be open."""
+    told = read_object(source / "experiment.json")
+    settled = "average" in told or told.get("probs") is True
+    if wrong := [name for name in overrides if name != "average" or settled]:
+        open_ones = "none" if settled else "average"
+        raise InputError(f"{source} is finished, and its files say {wrong[0]}; allowed here: {open_ones}")
 
 
 @contextlib.contextmanager

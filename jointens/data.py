@@ -14,7 +14,7 @@ from torch import Tensor
 from .augment import Augmentation, Pixels
 from .errors import InputError
 from .image_sets import read_images
-from .places import default_data_root
+from .places import default_data_root, expanded
 from .randomness import generator
 
 
@@ -23,7 +23,7 @@ class Split:
     """One part of a data set, of N examples."""
 
     inputs: Tensor
-    """`(N, ...)`, float32; or bytes, uint8, which `Dataset.prepare` makes float32."""
+    """`(N, ...)`, float32; or bytes, which `Dataset.prepare` makes float32: these are shared, never write to them."""
     targets: Tensor
     """`(N,)`, classes as int64 or values as float32."""
 
@@ -179,14 +179,14 @@ def load_data(
     request = Request(name, train_size, val_size, test_size, label_noise)
     dataset = DATASETS[name]
     if dataset.pixels:
-        root = Path(data_root).expanduser() if data_root else default_data_root()
+        root = expanded(data_root) if data_root else default_data_root()
         inputs, targets = dataset.read(root.absolute(), download)
         train, val, test = _protocol_split(request, targets)
     else:
         inputs, targets = dataset.read()
         train, val, test = _random_split(request, len(inputs), seed)
+    targets = targets.clone()  # images are shared by all who read them, labels are not
     if label_noise:  # drawn for the whole part, so that a smaller one holds the same labels, and no other part changes
-        targets = targets.clone()
         for part, whole in {"train": train.whole, "val": val.whole}.items():
             chance = generator(seed, f"noise/{part}")
             targets[whole] = _with_label_noise(targets[whole], label_noise, dataset.num_outputs, chance)

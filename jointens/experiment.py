@@ -31,11 +31,11 @@ OPTIMISERS = ("SGD", "Adam", "RMSprop")
 SCALES = {  # how an experiment's results are named
     "quick": "quick results",
     "small": "small-scale results",
-    "paper": "results in the paper's setting",
-    "other": "results, not in the paper's setting",
+    "authors": "results with the authors' hyperparameters",
+    "other": "results with other hyperparameters",
 }
 # The authors' shipped sweep, whatever its data set, learner and average.
-PAPER = {
+AUTHORS = {
     "num_learners": 5, "width": 1, "optimiser": "SGD", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4,
     "scheduler": "ExponentialLR", "gamma": 0.2, "lr_switch": [30, 50, 70], "batch_size": 128, "num_epochs": 80,
     "label_noise": 0.0, "rate_per_learner": False,
@@ -89,7 +89,7 @@ class Experiment:
     # ---- the ensemble
     base_learner: str = key("MLP", "architecture of every learner", among=tuple(LEARNERS))
     hidden: tuple[int, ...] = key((64, 64), "widths of an MLP's hidden layers", least=1, most=100_000)
-    width: int = key(1, "factor of all widths, of hidden layers and convolutions", least=1, most=10_000)
+    width: int = key(1, "factor of all widths, of hidden layers and convolutions", least=1, most=100)
     num_learners: int = key(5, "base learners in the ensemble, M", least=1, most=10_000)
     average: str = key("scores", "what the ensemble averages", among=AVERAGES)
     loss: str | None = key(None, "loss of learners and ensemble; none: the data set's", among=LOSSES)
@@ -114,7 +114,7 @@ class Experiment:
     )
     gamma: float = key(0.2, "factor of ExponentialLR at each switch", above=0, most=1)
     factor: float | None = key(
-        None, "share of Linear at each switch; none: 1 / (switches + 1), so that none are left after one more",
+        None, "share of Linear at each switch; none: 1 / (switches + 1), so that one switch more would end at zero",
         above=0, most=1,
     )  # fmt: skip
     lr_switch: tuple[int, ...] | None = key(
@@ -226,12 +226,14 @@ class Experiment:
 
     @property
     def scale(self) -> str:
-        """One of `SCALES`: on quick data, with a tiny learner or cut data, in the paper's setting, or none of these."""
+        """One of `SCALES`: on quick data; with a tiny learner or cut data; with the authors' keys; none of these."""
         small = self.base_learner in ("MLP", "CNN") or any((self.train_size, self.val_size, self.test_size))
         if DATASETS[self.dataset].quick:
             return "quick"
         own = self.identity()
-        return "small" if small else "paper" if all(own[name] == value for name, value in PAPER.items()) else "other"
+        return (
+            "small" if small else "authors" if all(own[name] == value for name, value in AUTHORS.items()) else "other"
+        )
 
     def load_data(self, seed: int) -> Data:
         """The data as one seed sees them, on the CPU; raises InputError if they are missing or damaged."""

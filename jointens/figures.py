@@ -15,7 +15,7 @@ from .augment import Augmentation
 from .data import DATASETS
 from .experiment import SCALES
 from .results import Results
-from .summaries import over_beta, reference_beta
+from .summaries import complete_seeds, over_beta, reference_beta
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,12 @@ def sweep(*sweeps: Results) -> Figure:
     Paired differences and their 95 % t intervals over seeds; at the best checkpoint and at the last epoch.
     Regression has no accuracies: their panels become one of individual loss. Several sweeps stand one below the other,
     each with its own stamp.
+
+    Raises:
+        ValueError: there is no sweep to show.
     """
+    if not sweeps:
+        raise ValueError("no sweep is given; allowed are one or more")
     with matplotlib.rc_context(STYLE):
         heights = [5.8 if of.experiment.loss == "cross_entropy" else 2.9 for of in sweeps]
         figure = Figure(figsize=(7.6, sum(heights)), layout="constrained")
@@ -192,12 +197,13 @@ def augmented(images: Tensor, augmentation: Augmentation, *, columns: int, seed:
 
 def stamp(results: Results, seeds: Sequence[int] | None = None) -> str:
     """Where a figure's numbers come from: scale, setting, seeds (those shown), device kind and experiment's hash."""
-    return _stamp([results], seeds or results.experiment.seeds, f"experiment {results.experiment.hash}")
+    seeds = seeds or complete_seeds(results.tests())
+    return _stamp([results], seeds, f"experiment {results.experiment.hash}")
 
 
 def stamp_of_many(sweeps: Sequence[Results]) -> str:
     """The stamp of a figure that compares sweeps of different numbers of learners, or of different training."""
-    return _stamp(sweeps, sweeps[0].experiment.seeds, f"{len(sweeps)} experiments")
+    return _stamp(sweeps, complete_seeds(sweeps[0].tests()), f"{len(sweeps)} experiments")
 
 
 def _stamp(sweeps: Sequence[Results], seeds: Sequence[int], named: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from .errors import InputError
 FOLDERS = {"CIFAR-10": "cifar-10-batches-py", "CIFAR-100": "cifar-100-python", "SVHN": "."}
 
 
-@functools.lru_cache(maxsize=2)  # every seed and every cell reads the same images
 def read_images(name: str, root: Path, download: bool = False) -> tuple[Tensor, Tensor]:
     """All images of a set and their classes: the official test set first, the official training set after it.
 
@@ -33,6 +33,11 @@ def read_images(name: str, root: Path, download: bool = False) -> tuple[Tensor, 
     """
     if download and any(_fault(path, checksum) for path, checksum in files(name, root)):
         _download(name, root)
+    return _read(name, root)
+
+
+@functools.lru_cache(maxsize=2)  # every seed and every cell reads the same images
+def _read(name: str, root: Path) -> tuple[Tensor, Tensor]:
     for path, checksum in files(name, root):
         if fault := _fault(path, checksum):
             holder = root / FOLDERS[name]
@@ -58,9 +63,12 @@ def files(name: str, root: Path) -> list[tuple[Path, str]]:
 def _fault(path: Path, checksum: str) -> str | None:
     from torchvision.datasets.utils import check_integrity
 
-    if not path.is_file():
-        return "is missing"
-    return None if check_integrity(str(path), checksum) else f"is damaged (its MD5 is not {checksum})"
+    try:
+        if not path.is_file():
+            return "is missing"
+        return None if check_integrity(str(path), checksum) else f"is damaged (its MD5 is not {checksum})"
+    except OSError as error:
+        return f"is not readable ({error.strerror})"
 
 
 def _download(name: str, root: Path) -> None:
@@ -68,7 +76,7 @@ def _download(name: str, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         for part in ("train", "test"):
             _open(name, root, part, download=True)
-    except (OSError, RuntimeError) as error:  # the network, the disk, a checksum
+    except (OSError, HTTPException, RuntimeError) as error:  # the network, the disk, a checksum
         raise InputError(f"{name} cannot be downloaded to {root}: {error}") from error
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .errors import InputError
+
 
 def default_out() -> Path:
     """Where results go without `out`: $JOINTENS_RUNS, else runs/ of the repository, or of the working directory."""
@@ -26,8 +28,16 @@ def profiles_root() -> Path:
     return _repository() / "notebooks" / "profiles"
 
 
+def expanded(path: str | os.PathLike) -> Path:
+    """A path as a user writes it, with ~ for a home directory; raises InputError if there is no such home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path} names the home directory of a user who has none here") from error
+
+
 def _place(variable: str, name: str) -> Path:
-    return Path(os.environ[variable]).expanduser() if os.environ.get(variable) else _repository() / name
+    return expanded(os.environ[variable]) if os.environ.get(variable) else _repository() / name
 
 
 def _repository() -> Path:

@@ -84,9 +84,11 @@ class Batch(NamedTuple):
 
     @property
     def command(self) -> str:
-        keys = {"average": self.setting.average, "beta_vals": list(self.beta_vals), "seeds": list(self.seeds)}
-        told = " ".join(f'"{name}={value}"' if name != "average" else f"{name}={value}" for name, value in keys.items())
-        return f"python -m jointens run notebooks/profiles/{self.setting.profile}.yml {told}".replace(", ", ",")
+        betas, seeds = (str(list(values)).replace(" ", "") for values in (self.beta_vals, self.seeds))
+        return (
+            f"python -m jointens run notebooks/profiles/{self.setting.profile}.yml average={self.setting.average} "
+            f'"beta_vals={betas}" "seeds={seeds}" store_outputs=false save_weights=false'
+        )
 
 
 def settings() -> list[Setting]:
@@ -121,14 +123,21 @@ def publish(folder: Path) -> Path:
         known = ", ".join(map(str, settings()))
         raise InputError(f"{folder} holds no results of a setting to publish; those are {known}")
     target = setting.results
-    target.prepare()
-    for record in source.all_records():
-        cell = Cell(record["beta"], record["seed"])
-        if not target.is_done(cell):
-            record["provenance"].pop("host", None)
-            atomic.write(target.path(cell), json.dumps(record, allow_nan=False, separators=(",", ":")).encode())
-    target.write_csv()
-    write_list()
+    found = {Cell(record["beta"], record["seed"]): record for record in source.all_records()}
+    cells = [cell for cell in setting.experiment.cells if cell in found]  # others belong to no figure
+    if not cells:
+        raise InputError(f"{folder} holds no finished cell of {setting}")
+    try:
+        target.prepare()
+        for cell in cells:
+            if not target.is_done(cell):
+                found[cell]["provenance"].pop("host", None)
+                text = json.dumps(found[cell], allow_nan=False, separators=(",", ":"))
+                atomic.write(target.path(cell), text.encode())
+        target.write_csv()
+        write_list()
+    except OSError as error:
+        raise InputError(f"cannot publish to {target.folder}: {error.strerror} ({error.filename})") from error
     return target.folder
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from .data import DATASETS
 from .errors import InputError
 from .experiment import Experiment
+from .places import expanded
 
 EXPERIMENT_KEYS = ("dataset", "base_learner", "num_learners", "seeds", "beta_vals", "probs", "device")
 OPTIM_KEYS = (
@@ -33,13 +34,14 @@ def read_experiment(folder: str | os.PathLike, /, **overrides: Any) -> Experimen
     Args:
         folder: of experiment.json and optim.json; data.json lies beside them or in the folder above, as in their
             src/configs.
-        overrides: keys of an `Experiment` that win over the files. `average` has to be among them where `probs` is
-            false, since that has two meanings: "scores" is what it says, "released" what their sweep then computes.
+        overrides: keys of an `Experiment`, our names and values, that win over the files. `average` has to be among them
+            where `probs` is false, which has two meanings: "scores" is what it says, "released" what their sweep then
+            computes.
 
     Raises:
         InputError: a file is missing or no JSON object, a key unknown or missing, a value not allowed.
     """
-    folder = Path(folder).expanduser()
+    folder = expanded(folder)
     ours = [name for name in Experiment.names() if name not in OPTIM_KEYS]  # they may stand there, too: see `convert`
     files = {"experiment.json": EXPERIMENT_KEYS, "optim.json": OPTIM_KEYS}
     keys: dict[str, Any] = {}
@@ -51,6 +53,8 @@ def read_experiment(folder: str | os.PathLike, /, **overrides: Any) -> Experimen
             if key not in OPTIONAL and key not in {**told, **overrides}:
                 raise InputError(f"{folder / name} lacks the key {key!r}")
         keys |= told
+    if isinstance(keys.get("lr_switch"), int) and "lr_switch" not in overrides:  # an interval in their ImageNet code
+        raise InputError(f"{folder / 'optim.json'}: lr_switch is {keys['lr_switch']}; a sweep takes a list of epochs")
     keys.pop("max_patience", None)  # their sweep never stops early: when patience ends it prints a line, and goes on
     keys.pop(ORIGIN, None)
     keys["average"] = _average(keys, overrides, folder / "experiment.json")

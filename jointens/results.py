@@ -24,7 +24,7 @@ from .ensemble import Ensemble
 from .errors import InputError
 from .experiment import NUMBERS, Cell, Experiment, canonical_beta
 from .keys import read_yaml
-from .places import default_out
+from .places import default_out, expanded
 from .training import TrainedCell, new_ensemble
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Results:
         self.experiment = experiment
         self._identity = experiment.identity() | {"numbers": numbers}
         self._mark = RELEASED if numbers == RELEASED else experiment.hash  # of each cell
-        out = Path(experiment.out).expanduser() if experiment.out else default_out()
+        out = expanded(experiment.out) if experiment.out else default_out()
         self.folder = Path(folder) if folder is not None else out / experiment.name
         try:
             if (self.folder / "experiment.yml").exists():

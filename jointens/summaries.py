@@ -69,7 +69,7 @@ def over_beta(tests: pd.DataFrame, column: str, *, paired: bool = False) -> pd.D
         raise InputError(f"these results hold no {METRICS.get(column, column)}: whoever trained them did not log it")
     rows = []
     for checkpoint, of in tests.groupby("checkpoint"):
-        values = of.pivot(index="beta", columns="seed", values=column)[_complete_seeds(tests)]
+        values = of.pivot(index="beta", columns="seed", values=column)[complete_seeds(tests)]
         reference = reference_beta(of)
         if paired:
             values = values - values.loc[reference]
@@ -82,8 +82,8 @@ def over_beta(tests: pd.DataFrame, column: str, *, paired: bool = False) -> pd.D
     return pd.concat(rows, ignore_index=True)
 
 
-def _complete_seeds(tests: pd.DataFrame) -> list[int]:
-    """The seeds that have every β at every checkpoint."""
+def complete_seeds(tests: pd.DataFrame) -> list[int]:
+    """The seeds that have every β at every checkpoint: those that means and intervals are over."""
     counts = tests.groupby("seed").size()
     return counts.index[counts == tests.groupby(["checkpoint", "beta"]).ngroups].to_list()
 
@@ -123,10 +123,12 @@ def baselines(sweep: Results, alone: Mapping[str, Results]) -> pd.DataFrame:
     share = {"ensemble": 1, "mean learner": experiment.num_learners}
     rows = {}
     for name, columns in parts.items():
-        for beta in experiment.beta_vals:
+        for beta in sorted(sweep.tests()["beta"].unique()):
             weights = experiment.num_parameters // share[name]
             rows[f"{name}, β = {beta:g}"] = (weights, *_at_best(sweep, beta, columns))
     for name, results in alone.items():
+        if not results.records():
+            raise InputError(f"{results.folder} holds no finished cell")
         beta = results.experiment.beta_vals[0]
         rows[name] = (results.experiment.num_parameters, *_at_best(results, beta, parts["ensemble"]))
     return pd.DataFrame.from_dict(rows, orient="index", columns=["weights", "accuracy, %", "NLL"])
@@ -159,7 +161,7 @@ def shift(tests: pd.DataFrame, column: str, beta: float) -> tuple[float, float]:
     Returns:
         Its mean over seeds and the half-width of its 95 % t interval.
     """
-    values = tests.pivot(index="seed", columns=["checkpoint", "beta"], values=column).loc[_complete_seeds(tests)]
+    values = tests.pivot(index="seed", columns=["checkpoint", "beta"], values=column).loc[complete_seeds(tests)]
     against = {at: values[at, beta] - values[at, reference_beta(tests)] for at in ("best", "last")}
     return mean_interval((against["last"] - against["best"]).to_numpy())
 

@@ -234,7 +234,7 @@ def _side_by_side(splits: Sequence[Split], device: torch.device) -> Split:
 
     def joined(tensors: list[Tensor]) -> Tensor:
         first = tensors[0]
-        if all(tensor.data_ptr() == first.data_ptr() for tensor in tensors):
+        if all(tensor.data_ptr() == first.data_ptr() or torch.equal(tensor, first) for tensor in tensors):
             return first.to(device).expand(len(tensors), *first.shape)
         return torch.stack(tensors).to(device)
 

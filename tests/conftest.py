@@ -14,7 +14,7 @@ from scipy.io import savemat
 
 from jointens import Experiment
 from jointens.data import DATASETS
-from jointens.image_sets import read_images
+from jointens.image_sets import _read
 from jointens.places import default_data_root
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,6 +117,6 @@ def small_sets(tmp_path, monkeypatch) -> Path:
         for of in ("train_list", "test_list"):
             monkeypatch.setattr(kind, of, [[file, digests[file]] for file, _ in getattr(kind, of)])
         monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": digests[kind.meta["filename"]]})
-    read_images.cache_clear()
+    _read.cache_clear()
     yield tmp_path
-    read_images.cache_clear()
+    _read.cache_clear()

@@ -341,9 +341,23 @@ def test_what_cannot_be_converted(tiny, tmp_path):
 # ---- the command line
 
 
+def test_finished_results_are_not_renamed(tiny, tmp_path):
+    there = convert(jointens.run(tiny(seeds=[0]), progress=False).folder, tmp_path / "there")
+    asks = theirs(tmp_path / "asks", configuration=shipped(num_learners=2, num_epochs=3, lr_switch=[1]))
+    for source, keys in (
+        (there, {"average": "probabilities"}),
+        (there, {"learning_rate": 5}),
+        (asks, {"learning_rate": 5, "average": "released"}),
+    ):
+        with pytest.raises(InputError, match="is finished, and its files say"):
+            convert(source, tmp_path / "back", **keys)
+        assert not (tmp_path / "back").exists()
+    assert Results.at(convert(asks, tmp_path / "back", average="released")).experiment.average == "released"
+
+
 def test_convert_from_the_command_line(tmp_path, capsys):
     source, out, back = theirs(tmp_path / "source", configuration=shipped(
-        num_learners=2, num_epochs=3, lr_switch=1)), tmp_path / "ours", tmp_path / "back"  # fmt: skip
+        num_learners=2, num_epochs=3, lr_switch=[1])), tmp_path / "ours", tmp_path / "back"  # fmt: skip
     assert main(["convert", str(source), str(out)]) == 2
     told = capsys.readouterr()
     assert "probs is false, which has two meanings" in told.err and told.err.count("\n") == 1

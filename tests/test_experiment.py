@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jointens import Experiment, InputError
-from jointens.experiment import PAPER, SCALES
+from jointens.experiment import AUTHORS, SCALES
 
 PROFILES = sorted((Path(__file__).parent.parent / "notebooks" / "profiles").glob("*.yml"))
 
@@ -168,9 +168,9 @@ def test_linear_falls_at_every_epoch_down_to_zero_after_the_last():
         ({"dataset": "CIFAR-10", "base_learner": "CNN"}, "small"),
         ({"dataset": "CIFAR-10", "base_learner": "ResNet18", "train_size": 10_000}, "small"),
         ({"dataset": "CIFAR-10", "base_learner": "ResNet18"}, "other"),
-        ({"dataset": "SVHN", "base_learner": "ResNet18", **PAPER}, "paper"),
-        ({"dataset": "SVHN", "base_learner": "ResNet18", **PAPER, "average": "released"}, "paper"),
-        ({"dataset": "SVHN", "base_learner": "ResNet18", **PAPER, "num_epochs": 79}, "other"),
+        ({"dataset": "SVHN", "base_learner": "ResNet18", **AUTHORS}, "authors"),
+        ({"dataset": "SVHN", "base_learner": "ResNet18", **AUTHORS, "average": "released"}, "authors"),
+        ({"dataset": "SVHN", "base_learner": "ResNet18", **AUTHORS, "num_epochs": 79}, "other"),
     ],
 )
 def test_results_are_named_by_their_scale(keys, scale):

@@ -1,5 +1,7 @@
 """Figures: what stands in them, and the stamp that says where their numbers come from."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -23,7 +25,13 @@ def test_the_stamp_names_small_scale_and_paper_scale(small_sets, tiny):
     keys = {"dataset": "CIFAR-10", "data_root": small_sets, "test_size": 20, "val_size": 20, "num_epochs": 1}
     small = jointens.run(tiny(**keys, base_learner="CNN", seeds=[0]), progress=False)
     assert figures.stamp(small).startswith("small-scale results · CIFAR-10, 64 training examples · CNN, M = 2")
-    assert set(figures.SCALES) == {"quick", "small", "paper", "other"}
+
+
+def test_the_stamp_names_the_seeds_that_are_there(tiny):
+    experiment = tiny(seeds=[0, 1, 2], beta_vals=[0, 1])
+    jointens.run(dataclasses.replace(experiment, seeds=[0, 2]), progress=False)
+    jointens.run(dataclasses.replace(experiment, seeds=[1], beta_vals=[1]), progress=False)  # not whole: in no mean
+    assert "seeds 0, 2 ·" in figures.stamp(jointens.Results(experiment))
 
 
 def test_augmented_images_stand_beside_torchvisions():

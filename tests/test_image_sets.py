@@ -2,6 +2,7 @@
 
 import functools
 import tarfile
+from http.client import IncompleteRead
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -93,6 +94,38 @@ def test_label_noise_of_an_image_does_not_depend_on_the_cap(small_sets):
 def test_seeds_share_the_images_in_memory(small_sets):
     one, other = (load_data("CIFAR-10", seed=seed, data_root=small_sets) for seed in (0, 1))
     assert one.train.inputs.data_ptr() == other.train.inputs.data_ptr()
+
+
+def test_labels_that_a_user_changes_are_the_users_own(small_sets):
+    first = load_data("CIFAR-10", seed=0, data_root=small_sets)
+    before = first.train.targets.clone()
+    first.train.targets[:] = 7
+    assert torch.equal(load_data("CIFAR-10", seed=1, data_root=small_sets).train.targets, before)
+
+
+def test_what_cannot_be_read_is_one_line(small_sets, monkeypatch):
+    for root, message in (
+        (small_sets / ("x" * 300), "is not readable"),
+        ("~nobody-of-that-name/data", "names the home directory of a user who has none here"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load_data("CIFAR-10", seed=0, data_root=root)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("torchvision.datasets.utils.check_integrity", refuse)
+    with pytest.raises(InputError, match=r"data_batch_1 is not readable .Permission denied."):
+        load_data("CIFAR-10", seed=0, data_root=small_sets)
+
+
+def test_a_download_that_breaks_off_is_one_line(tmp_path, monkeypatch):
+    def breaks_off(*_, **__):
+        raise IncompleteRead(b"")
+
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "download", breaks_off)
+    with pytest.raises(InputError, match=r"CIFAR-10 cannot be downloaded to .*IncompleteRead"):
+        load_data("CIFAR-10", seed=0, data_root=tmp_path, download=True)
 
 
 def test_too_few_images_of_a_class_are_told(small_sets, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 
 import jointens
 from jointens import InputError, places, published
+from jointens.__main__ import main
 from jointens.experiment import Cell
 from jointens.results import RELEASED, Results
 
@@ -52,7 +53,7 @@ def test_the_order_is_ends_first_then_the_rest_and_no_cell_twice():
 def test_the_panels_have_the_papers_setting_with_every_average(name):
     for average in published.AVERAGES:
         experiment = published.Setting(name, average).experiment
-        assert (experiment.scale, experiment.average) == ("paper", average)
+        assert (experiment.scale, experiment.average) == ("authors", average)
         assert name == experiment.dataset.lower().replace("-", "") + "_" + experiment.base_learner.lower()
     hashes = [setting.experiment.hash for setting in published.settings()]
     assert len(set(hashes)) == len(hashes)
@@ -102,6 +103,25 @@ def test_publishing_copies_finished_cells_and_updates_the_list(clone, tiny, tmp_
     assert "python -m jointens run" not in (tmp_path / "results" / "README.md").read_text()
 
 
+def test_cells_outside_the_grid_stay_where_they_are(clone, tiny):
+    folder = published.publish(jointens.run(tiny(beta_vals=[0, 0.25], seeds=[0, 7]), progress=False).folder)
+    assert [path.name for path in folder.glob("cells/*")] == ["beta=0,seed=0.json"]
+
+
+def test_what_cannot_be_written_is_one_line(clone, tiny, tmp_path):
+    (tmp_path / "results" / "README.md").unlink()
+    with pytest.raises(InputError, match=r"cannot publish to .*README.md"):
+        published.publish(jointens.run(tiny(), progress=False).folder)
+
+
+def test_publish_takes_no_keys(clone, tiny, capsys):
+    folder = str(jointens.run(tiny(), progress=False).folder)
+    assert main(["publish", folder, "tag=x"]) == 2
+    assert "publish takes no keys; given was tag" in capsys.readouterr().err
+    assert main(["publish", folder]) == 0
+    assert capsys.readouterr().out.strip().endswith("tiny-scores")
+
+
 def test_what_is_no_setting_is_refused(clone, tiny, tmp_path):
     other = jointens.run(tiny(learning_rate=0.2), progress=False).folder
     with pytest.raises(InputError, match="holds no results of a setting to publish; those are tiny-scores"):
@@ -109,6 +129,10 @@ def test_what_is_no_setting_is_refused(clone, tiny, tmp_path):
     assert not (tmp_path / "results" / "tiny-scores").exists()
     with pytest.raises(InputError, match="is no results folder"):
         published.publish(tmp_path)
+    started = Results(tiny(), tmp_path / "started")
+    started.prepare()
+    with pytest.raises(InputError, match="holds no finished cell of tiny-scores"):
+        published.publish(started.folder)
     ours = jointens.run(tiny(), progress=False)
     theirs = Results(ours.experiment, tmp_path / "theirs", numbers=RELEASED)  # as `convert` marks theirs
     theirs.prepare()

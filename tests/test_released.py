@@ -61,7 +61,7 @@ def test_overrides_win_and_may_be_texts(configs):
         ({"probs": REMOVED, "average": "scores"}, {"average": "scores"}),
         ({"scheduler": None, "gamma": REMOVED}, {"scheduler": "none"}),
         ({"scheduler": "Linear", "factor": 0.1, "gamma": REMOVED}, {"scheduler": "Linear", "factor": 0.1}),
-        ({"factor": False, "lr_switch": 6}, {"factor": None, "lr_switch": (6,)}),
+        ({"factor": False}, {"factor": None}),
         ({"optimiser": "Adam", "momentum": REMOVED}, {"optimiser": "Adam"}),
         ({"max_patience": 3, "device": REMOVED}, {"device": "auto"}),
         ({"label_noise": 0.1, "width": 2}, {"label_noise": 0.1, "width": 2}),
@@ -91,7 +91,7 @@ def test_what_their_files_may_say(configs, changes, expected):
         ({"optimiser": ["SGD"], "probs": True}, "optimiser is ['SGD']; allowed is a text"),
         ({"learning_rate": math.nan, "probs": True}, "learning_rate is nan; allowed is a finite number"),
         ({"factor": 0, "probs": True}, "factor is 0.0; allowed is more than 0"),
-        ({"lr_switch": 0, "probs": True}, "lr_switch is 0; allowed is at least 1"),
+        ({"lr_switch": [0], "probs": True}, "lr_switch is 0; allowed is at least 1"),
         ({"dataset": "digits", "base_learner": "MLP", "probs": True}, "data.json does not list the data set digits; "),
     ],
 )  # fmt: skip
@@ -117,6 +117,14 @@ def test_another_data_set_of_that_name_is_refused(configs, of, message):
     write(configs, SHIPPED | {"data.json": DATA | {"CIFAR-10": of}})
     with pytest.raises(InputError, match=re.escape(f"{configs.parent}/data.json: {message}")):
         read_experiment(configs, average="scores")
+
+
+def test_a_switch_that_is_no_list_is_refused(configs):
+    """In their ImageNet code a whole number is an interval; their sweep cannot read it."""
+    write(configs, shipped(lr_switch=6))
+    with pytest.raises(InputError, match=r"optim.json: lr_switch is 6; a sweep takes a list of epochs"):
+        read_experiment(configs, average="scores")
+    assert read_experiment(configs, average="scores", lr_switch=[6]).switches == (6,)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
