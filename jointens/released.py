@@ -34,7 +34,7 @@ def read_experiment(folder: str | os.PathLike, /, **overrides: Any) -> Experimen
     Args:
         folder: of experiment.json and optim.json; data.json lies beside them or in the folder above, as in their
             src/configs.
-        overrides: keys of an `Experiment`, our names and values, that win over the files. `average` has to be among them
+        overrides: keys of an `Experiment`, as ours are, that win over the files. `average` has to be among them
             where `probs` is false, which has two meanings: "scores" is what it says, "released" what their sweep then
             computes.
 
