@@ -22,7 +22,7 @@ from torch import nn
 from .data import DATASETS, Data, Request, load_data
 from .decomposition import AVERAGES, LOSSES
 from .errors import InputError
-from .keys import check, coerced, key, read_yaml
+from .keys import check, check_names, coerced, key, read_yaml
 from .learners import LEARNERS, check_learner, make_learner
 
 # Raised when a change of the code changes the numbers of a cell: old results are then another experiment's.
@@ -180,16 +180,8 @@ class Experiment:
     @classmethod
     def from_dict(cls, keys: Mapping[str, Any], *, where: str = "") -> Experiment:
         """An experiment from keys and values; `where` they come from stands in the message about an unknown one."""
-        cls._check_names(keys, where)
+        check_names(keys, cls.names(), where=where)
         return cls(**keys)
-
-    @classmethod
-    def _check_names(cls, keys: Mapping[str, Any], where: str) -> None:
-        for name in keys:
-            if name not in cls.names():
-                near = difflib.get_close_matches(str(name), cls.names(), n=1, cutoff=0)[0]
-                place = f"{where}: " if where else ""
-                raise InputError(f"{place}unknown key {name!r}; the nearest known one is {near!r}")
 
     @classmethod
     def from_namespace(cls, namespace: Mapping[str, Any]) -> Experiment:
@@ -219,7 +211,7 @@ class Experiment:
         profile = {} if profile is None else profile
         if not isinstance(profile, dict):
             raise InputError(f"{path} holds a {type(profile).__name__}; allowed are lines `key: value`")
-        cls._check_names(profile, str(path))
+        check_names(profile, cls.names(), where=str(path))
         return cls.from_dict({**profile, **overrides})
 
     # ---- what follows from it

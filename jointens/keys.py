@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import os
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -26,6 +27,17 @@ def key(default: Any, meaning: str, *, numbers: bool = True, **check: Any) -> An
         check: `among` known values, `least` (≥), `above` (>), `most` (≤); for lists they hold for each entry.
     """
     return dataclasses.field(default=default, metadata={"meaning": meaning, "numbers": numbers, "check": check})
+
+
+def check_names(names: Iterable[str], known: Sequence[str], *, where: str = "") -> None:
+    """Whether all names are known; raises InputError for one that is not, and says which known one is nearest.
+
+    where: the names come from, for the message.
+    """
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1, cutoff=0)[0]
+            raise InputError(f"{f'{where}: ' if where else ''}unknown key {name!r}; the nearest known one is {near!r}")
 
 
 def read_yaml(text: str) -> Any:

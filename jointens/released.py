@@ -5,16 +5,16 @@ Results go both ways in convert.py.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .data import DATASETS
 from .errors import InputError
 from .experiment import Experiment
+from .keys import check_names
 from .places import expanded
 
 EXPERIMENT_KEYS = ("dataset", "base_learner", "num_learners", "seeds", "beta_vals", "probs", "device")
@@ -48,7 +48,7 @@ def read_experiment(folder: str | os.PathLike, /, **overrides: Any) -> Experimen
     for name, known in files.items():
         extra = [*ours, ORIGIN] if name == "experiment.json" else []
         told = read_object(folder / name)
-        _check_names(told, [*known, *extra], folder / name)
+        check_names(told, [*known, *extra], where=str(folder / name))
         for key in known:
             if key not in OPTIONAL and key not in {**told, **overrides}:
                 raise InputError(f"{folder / name} lacks the key {key!r}")
@@ -100,7 +100,7 @@ def _check_data(folder: Path, dataset: str, *, listed: bool) -> None:
         return
     if not isinstance(data[dataset], dict):
         raise InputError(f"{file}: {dataset} is {data[dataset]!r}; allowed is an object of keys and values")
-    _check_names(data[dataset], ("num_classes", "num_workers"), file)
+    check_names(data[dataset], ("num_classes", "num_workers"), where=str(file))
     known, told = DATASETS[dataset].num_outputs, data[dataset].get("num_classes")
     if told != known:
         raise InputError(f"{file}: num_classes of {dataset} is {told}; allowed is {known}")
@@ -116,10 +116,3 @@ def read_object(file: Path) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise InputError(f"{file} holds a {type(told).__name__}; allowed is an object of keys and values")
     return told
-
-
-def _check_names(told: Mapping[str, Any], known: Sequence[str], file: Path) -> None:
-    for name in told:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
-            raise InputError(f"{file}: unknown key {name!r}; the nearest known one is {near!r}")
