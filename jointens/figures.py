@@ -213,10 +213,11 @@ def _stamp(sweeps: Sequence[Results], seeds: Sequence[int], named: str) -> str:
     devices = sorted({cell["provenance"]["device"] for of in sweeps for cell in of.records()})
     noise = f", {experiment.label_noise:.0%} label noise" if experiment.label_noise else ""
     average = f", {AVERAGE_NAMES[experiment.average]}" if experiment.loss == "cross_entropy" else ""
+    rate = ", M × the loss" if experiment.rate_per_learner else ""
     return " · ".join([
         SCALES[experiment.scale],
         f"{experiment.dataset}, {size} training examples{noise}",
-        f"{experiment.base_learner}, M = {', '.join(map(str, sizes))}{average}",
+        f"{experiment.base_learner}, M = {', '.join(map(str, sizes))}{average}{rate}",
         f"{'seed' if len(seeds) == 1 else 'seeds'} {_ranges(seeds)}",
         ", ".join(devices),
         named,

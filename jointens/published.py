@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import atomic
 from .errors import InputError
-from .experiment import SCALES, Cell, Experiment
+from .experiment import Cell, Experiment
 from .places import profiles_root, published_root
 from .results import Results
 
@@ -57,14 +57,12 @@ def state() -> pd.DataFrame:
     """Every setting with the number of its cells and how many of them are published."""
     import pandas as pd
 
-    rows = []
-    for setting in settings():
-        experiment, results = setting.experiment, setting.results
-        rows.append({
-            "data": experiment.dataset, "learner": experiment.base_learner, "average": experiment.average,
-            "results": SCALES[experiment.scale], "cells": len(experiment.cells), "published": len(results.records()),
-        })  # fmt: skip
-    return pd.DataFrame(rows, index=pd.Index([setting.profile for setting in settings()], name="profile"))
+    told = {
+        "average": [setting.average for setting in settings()],
+        "cells": [len(setting.experiment.cells) for setting in settings()],
+        "published": [len(setting.results.records()) for setting in settings()],
+    }
+    return pd.DataFrame(told, index=pd.Index([setting.profile for setting in settings()], name="profile"))
 
 
 class Batch(NamedTuple):
