@@ -57,12 +57,12 @@ def state() -> pd.DataFrame:
     """Every setting with the number of its cells and how many of them are published."""
     import pandas as pd
 
-    told = {
-        "average": [setting.average for setting in settings()],
-        "cells": [len(setting.experiment.cells) for setting in settings()],
-        "published": [len(setting.results.records()) for setting in settings()],
-    }
-    return pd.DataFrame(told, index=pd.Index([setting.profile for setting in settings()], name="profile"))
+    rows = []
+    for setting in settings():
+        results = setting.results
+        done = len(results.records())
+        rows.append((setting.profile, setting.average, len(results.experiment.cells), done))
+    return pd.DataFrame(rows, columns=["profile", "average", "cells", "published"]).set_index("profile")
 
 
 class Batch(NamedTuple):
@@ -78,7 +78,8 @@ class Batch(NamedTuple):
 
     @property
     def missing(self) -> list[Cell]:
-        return [cell for cell in self.cells if not self.setting.results.is_done(cell)]
+        results = self.setting.results  # which reads the profile and looks into the folder
+        return [cell for cell in self.cells if not results.is_done(cell)]
 
     @property
     def command(self) -> str:

@@ -98,9 +98,8 @@ def _stack_size(experiment: Experiment) -> int:
     """How many runs train as one tensor program: decided by the experiment alone, never by the machine."""
     with torch.device("meta"):  # the architecture alone, without the work of drawing weights
         ensemble = new_ensemble(experiment)
-    if (
-        not ensemble.stacked or LEARNERS[experiment.base_learner].smallest
-    ):  # of images the activations are what is large
+    # Of image learners it is the activations that are large, not the weights: one run at a time.
+    if not ensemble.stacked or LEARNERS[experiment.base_learner].smallest:
         return 1
     return max(1, STACK_PARAMETERS // experiment.num_parameters)
 
