@@ -186,7 +186,7 @@ def machine() -> dict[str, str]:
     import numpy
     import torch
 
-    from jointens.training import choose_device
+    from jointens.device import choose_device
 
     device = choose_device("auto")
     if device.type == "cuda":

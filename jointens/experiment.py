@@ -21,6 +21,7 @@ from torch import nn
 
 from .data import DATASETS, Data, Request, load_data
 from .decomposition import AVERAGES, LOSSES
+from .device import PRECISIONS, WAYS
 from .errors import InputError
 from .keys import check, check_names, coerced, key, read_yaml
 from .learners import LEARNERS, check_learner, make_learner
@@ -122,6 +123,9 @@ class Experiment:
     )
     batch_size: int = key(64, "examples per step; a smaller last batch is kept", least=1, most=10**9)
     num_epochs: int = key(60, "passes over the training part", least=1, most=10**9)
+    precision: str = key(
+        "float32", "of products and convolutions; losses, weights and optimiser are always float32", among=PRECISIONS
+    )
 
     # ---- where and how it runs: no part of the identity
     data_root: str | None = key(
@@ -130,6 +134,9 @@ class Experiment:
     download: bool = key(False, "fetch CIFAR or SVHN into data_root if they are not there", numbers=False)
     device: str = key("auto", "auto (cuda if there is one), cpu, cuda or cuda:N", numbers=False)
     stack: bool | None = key(None, "many runs as one tensor program; none: if that is faster", numbers=False)
+    step: str | None = key(
+        None, "how a training step is run; none: graph on a GPU, eager on a CPU", numbers=False, among=tuple(WAYS)
+    )
     out: str | None = key(None, "folder of all results; none: runs/ of the repository", numbers=False)
     tag: str | None = key(None, "name of the results folder; none: made from the identity", numbers=False)
     store_outputs: bool = key(True, "keep the learners' test and validation outputs", numbers=False)

@@ -16,10 +16,11 @@ import numpy
 import torch
 from tqdm import tqdm
 
+from .device import choose_device, choose_way, warn_if_emulated
 from .experiment import Cell, Experiment
 from .learners import LEARNERS
 from .results import Results
-from .training import Trainer, choose_device, new_ensemble
+from .training import Trainer, new_ensemble
 
 # Parameters, over all runs and learners, that one stack may hold: with gradients, momentum and the best checkpoint
 # four times as many numbers are kept, so this is about half a gigabyte.
@@ -40,6 +41,7 @@ def run(experiment: Experiment, *, progress: bool = True) -> Results:
             trained then.
     """
     device = choose_device(experiment.device)
+    way = choose_way(experiment.step, device)
     results = Results(experiment)
     if max(experiment.beta_vals) > 1:
         warnings.warn("beta > 1: the objective is unbounded below, training may diverge", stacklevel=2)
@@ -47,6 +49,7 @@ def run(experiment: Experiment, *, progress: bool = True) -> Results:
     if stacks:
         experiment.load_data(stacks[0][0].seed)  # missing data are found before anything is written
         results.prepare()
+        warn_if_emulated(experiment.precision, device)
     bar = tqdm(
         total=len(stacks) * experiment.num_epochs,
         desc=experiment.name,
@@ -63,7 +66,7 @@ def run(experiment: Experiment, *, progress: bool = True) -> Results:
                 bar.update()
 
             trained = Trainer(experiment, stack, on_epoch=on_epoch).run()
-            told = provenance(device, stack, seconds=time.perf_counter() - start)
+            told = provenance(device, way, stack, seconds=time.perf_counter() - start)
             for cell in trained:
                 if not results.is_done(cell.cell):
                     results.write(cell, told)
@@ -104,7 +107,7 @@ def _stack_size(experiment: Experiment) -> int:
     return max(1, STACK_PARAMETERS // experiment.num_parameters)
 
 
-def provenance(device: torch.device, stack: Sequence[Cell], *, seconds: float) -> dict[str, Any]:
+def provenance(device: torch.device, way: str, stack: Sequence[Cell], *, seconds: float) -> dict[str, Any]:
     """Where, when and from what a stack's cells came: everything about them that may differ between two equal runs."""
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -113,6 +116,7 @@ def provenance(device: torch.device, stack: Sequence[Cell], *, seconds: float) -
         "commit": _commit(),
         "host": platform.node(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "step": way,
         "threads": torch.get_num_threads(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__},
     }

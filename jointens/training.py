@@ -11,12 +11,14 @@ from torch import Tensor
 
 from .data import DATASETS, Split
 from .decomposition import decompose_unchecked, ensemble_output_unchecked, joint_objective
+from .device import WAYS, Step, Way, autocast, choose_device, choose_way, cuda_graph, working_on
 from .ensemble import Ensemble, seeded_learners
-from .errors import InputError
 from .experiment import Cell, Experiment
 from .randomness import derived_seed, generator
 
-EVALUATION_BATCH = 1000  # examples, over all runs, per forward without gradients; at least a training batch each
+# Forwards without gradients take at least a training batch of each run. On a CPU, so many examples over all runs that
+# the layers' outputs stay in its cache; on a GPU, so many numbers that it is busy: 2,730 images of 3×32×32.
+EVALUATED_EXAMPLES, EVALUATED_NUMBERS = 1000, 2**23
 
 # Called after each epoch with its number, from 1, and the stack's mean losses (host numbers).
 OnEpoch = Callable[[int, dict[str, float]], None]
@@ -34,28 +36,14 @@ class TrainedCell:
     weights: dict[str, Tensor]  # (M, ...) at the best epoch
 
 
-def choose_device(name: str) -> torch.device:
-    """The device a key names; raises InputError for one that is not here."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise InputError(f"device is {name!r}; allowed are auto, cpu, cuda and cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f"device is {name}; this machine has {torch.cuda.device_count()} CUDA devices, use device=cpu")
-    return device
-
-
-def new_ensemble(experiment: Experiment, seeds: Sequence[int] | None = None) -> Ensemble:
+def new_ensemble(experiment: Experiment, seeds: Sequence[int] | None = None, way: Way = WAYS["eager"]) -> Ensemble:
     """A fresh ensemble of the experiment's learners: one run for each of `seeds` (they may repeat), or none."""
     drawn = {
         seed: seeded_learners(experiment.make_learner, experiment.num_learners, seed) for seed in set(seeds or [0])
     }
     learners = [learner for seed in (seeds or [0]) for learner in drawn[seed]]
-    return Ensemble(learners, runs=len(seeds) if seeds else None, stack=experiment.stack)
+    runs = len(seeds) if seeds else None
+    return Ensemble(learners, runs=runs, stack=experiment.stack, compiled=way.compiled, streams=way.streams)
 
 
 def measure(outputs: Tensor, targets: Tensor, *, loss: str, average: str) -> dict[str, Tensor]:
@@ -83,6 +71,7 @@ class Trainer:
     def __init__(self, experiment: Experiment, cells: Sequence[Cell], *, on_epoch: OnEpoch | None = None):
         self.experiment, self.cells, self.on_epoch = experiment, list(cells), on_epoch
         self.device = choose_device(experiment.device)
+        way = WAYS[choose_way(experiment.step, self.device)]
         self.seeds = list(dict.fromkeys(cell.seed for cell in cells))  # S distinct ones, S ≤ R
         self.dataset = DATASETS[experiment.dataset]
         data = [experiment.load_data(seed) for seed in self.seeds]
@@ -91,15 +80,18 @@ class Trainer:
             _side_by_side([getattr(of, part) for of in data], self.device) for part in ("train", "val", "test")
         )
         self.run_seed = torch.tensor([self.seeds.index(cell.seed) for cell in cells], device=self.device)  # (R,)
+        self.rows = torch.arange(len(self.seeds), device=self.device).unsqueeze(1)  # (S, 1)
         self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)  # (R,)
         self.orders = [generator(seed, "order") for seed in self.seeds]
         self.chances = [generator(seed, "augmentation") for seed in self.seeds]
-        self.ensemble = new_ensemble(experiment, [cell.seed for cell in cells]).to(self.device)
+        self.ensemble = new_ensemble(experiment, [cell.seed for cell in cells], way).to(self.device)
         self.optimiser = _optimiser(experiment, self.ensemble)
+        self.total = torch.zeros(len(cells), device=self.device)  # (R,), the objective summed over an epoch's examples
+        self.step = Step(self._train_step, record=cuda_graph if way.graph and self.device.type == "cuda" else None)
 
     def run(self) -> list[TrainedCell]:
         """Train every epoch; the best checkpoint is the one with the lowest validation *ensemble* loss."""
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+        with working_on(self.device), torch.random.fork_rng(devices=[self.device] if self.train.inputs.is_cuda else []):
             torch.manual_seed(derived_seed(self.seeds[0], "dropout"))
             return self._run()
 
@@ -113,8 +105,7 @@ class Trainer:
 
         for epoch in range(1, self.experiment.num_epochs + 1):
             rate = learning_rate(self.experiment, epoch)
-            for group in self.optimiser.param_groups:
-                group["lr"] = rate
+            self._set_rate(rate)
             objective = self._train_epoch()
             train, val = (self._measure(self._outputs(split), split) for split in (seen, self.val))
             history.append({"learning_rate": rate, "objective": objective, "train": train, "val": val})
@@ -133,40 +124,53 @@ class Trainer:
         outputs["best"] = self._final_outputs()
         return self._results(best_epoch, history, outputs, best_weights)
 
+    def _set_rate(self, rate: float) -> None:
+        if any(group["lr"] != rate for group in self.optimiser.param_groups):
+            self.step.forget()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
     def _train_epoch(self) -> Tensor:
         """One pass over the training part; returns the mean objective of each run, `(R,)`."""
         self.ensemble.train()
         num_examples, size = self.train.inputs.shape[1], self.experiment.batch_size
-        orders = torch.stack([torch.randperm(num_examples, generator=g) for g in self.orders]).to(self.device)  # (S, N)
-        rows = torch.arange(len(self.seeds), device=self.device).unsqueeze(1)  # (S, 1)
-        total = torch.zeros(len(self.cells), device=self.device)
-        augment = self.dataset.augmentation
-        if augment:  # drawn for the whole epoch at once: one way to the device instead of one for each step
-            draws = torch.stack([augment.draw(num_examples, chance) for chance in self.chances]).to(self.device)
+        drawn = [torch.stack([torch.randperm(num_examples, generator=order) for order in self.orders])]  # (S, N)
+        if augment := self.dataset.augmentation:
+            drawn.append(torch.stack([augment.draw(num_examples, chance) for chance in self.chances]))  # (S, N, 4)
+        drawn = [of.to(self.device) for of in drawn]  # the epoch's at once: a copy in each step would wait for it
+        self.total.zero_()
         for start in range(0, num_examples, size):
-            columns = orders[:, start : start + size]  # (S, B)
-            batch = self.train[rows, columns]  # (S, B, ...)
-            if augment:
-                images = augment(batch.inputs.flatten(0, 1), draws[:, start : start + size].flatten(0, 1))
-                batch = Split(images.view(batch.inputs.shape), batch.targets)
-            batch = self._of_runs(batch)
-            objective = self._objective(batch)  # (R, B)
-            loss = objective.mean(-1).sum()
-            if self.experiment.rate_per_learner:
-                loss = loss * self.experiment.num_learners
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimiser.step()
-            total += objective.detach().sum(-1)
-        return total / num_examples
+            self.step(*(of[:, start : start + size] for of in drawn))
+        return self.total / num_examples
+
+    def _train_step(self, columns: Tensor, draws: Tensor | None = None) -> None:
+        """Train on the examples `(S, B)` of each seed, augmented as `draws`, `(S, B, 4)`, say. Nothing waits for it."""
+        batch = self.train[self.rows, columns]  # (S, B, ...)
+        if draws is not None:
+            images = self.dataset.augmentation(batch.inputs.flatten(0, 1), draws.flatten(0, 1))
+            batch = Split(images.view(batch.inputs.shape), batch.targets)
+        objective = self._objective(self._of_runs(batch))  # (R, B)
+        loss = objective.mean(-1).sum()
+        if self.experiment.rate_per_learner:
+            loss = loss * self.experiment.num_learners
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.total += objective.detach().sum(-1)
 
     def _of_runs(self, batch: Split) -> Split:
         """What each run's learners are given: a batch of each seed `(S, B, ...)` → of each run `(R, B, ...)`."""
         return Split(self.dataset.prepare(batch.inputs)[self.run_seed], batch.targets[self.run_seed])
 
     def _objective(self, batch: Split) -> Tensor:
-        parts = decompose_unchecked(self.ensemble(batch.inputs), batch.targets, **self._theory)
+        parts = decompose_unchecked(self._forward(batch.inputs), batch.targets, **self._theory)
         return joint_objective(parts, self.betas)
+
+    def _forward(self, inputs: Tensor) -> Tensor:
+        """inputs `(R, B, ...)` → outputs `(R, M, B, K)`, float32 in every precision."""
+        with autocast(self.experiment.precision, self.device):
+            outputs = self.ensemble(inputs)
+        return outputs.float()
 
     @property
     def _theory(self) -> dict[str, str]:
@@ -176,10 +180,12 @@ class Trainer:
     def _outputs(self, split: Split) -> Tensor:
         """The learners' outputs on a part of the data, `(R, M, N, K)`."""
         self.ensemble.eval()
-        size = max(self.experiment.batch_size, EVALUATION_BATCH // len(self.cells))
-        chunks = split.inputs.split(size, dim=1)
+        num_runs, inputs = len(self.cells), split.inputs
+        room = EVALUATED_NUMBERS // inputs[0, 0].numel() if inputs.is_cuda else EVALUATED_EXAMPLES
+        size = max(self.experiment.batch_size, room // num_runs)
+        chunks = inputs.split(size, dim=1)
         # Joined along the examples as the last axis in memory, which is how stacked perceptrons leave them.
-        outputs = [self.ensemble(self.dataset.prepare(chunk)[self.run_seed]).mT for chunk in chunks]
+        outputs = [self._forward(self.dataset.prepare(chunk)[self.run_seed]).mT for chunk in chunks]
         return torch.cat(outputs, dim=-1).mT
 
     @torch.no_grad()
@@ -222,11 +228,16 @@ def learning_rate(experiment: Experiment, epoch: int) -> float:
 
 def _optimiser(experiment: Experiment, ensemble: Ensemble) -> torch.optim.Optimizer:
     """One optimiser over all members: its arithmetic is elementwise, so members do not see each other in it."""
-    rate = {"lr": experiment.learning_rate, "weight_decay": experiment.weight_decay}
+    options = {"lr": experiment.learning_rate, "weight_decay": experiment.weight_decay}
+    on_gpu = next(ensemble.parameters()).is_cuda
+    if on_gpu and experiment.optimiser != "RMSprop":
+        options["fused"] = True  # all parameters in a few kernels; RMSprop has none such
+    if on_gpu and experiment.optimiser != "SGD":
+        options["capturable"] = True  # its count of steps is on the device, so that a graph counts on; SGD has none
     if experiment.optimiser == "Adam":
-        return torch.optim.Adam(ensemble.parameters(), **rate)
+        return torch.optim.Adam(ensemble.parameters(), **options)
     kind = {"SGD": torch.optim.SGD, "RMSprop": torch.optim.RMSprop}[experiment.optimiser]
-    return kind(ensemble.parameters(), momentum=experiment.momentum, **rate)
+    return kind(ensemble.parameters(), momentum=experiment.momentum, **options)
 
 
 def _side_by_side(splits: Sequence[Split], device: torch.device) -> Split:

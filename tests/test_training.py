@@ -6,10 +6,11 @@ import torch
 import jointens
 from jointens import Experiment, decompose, joint_objective, make_learner
 from jointens.data import DATASETS
+from jointens.device import choose_device
 from jointens.ensemble import Ensemble
 from jointens.errors import InputError
 from jointens.experiment import Cell
-from jointens.training import Trainer, choose_device, learning_rate
+from jointens.training import Trainer, learning_rate
 
 
 def train(experiment, cells=None):
