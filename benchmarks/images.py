@@ -2,10 +2,13 @@
 
     python benchmarks/images.py --data-root FOLDER                     CNN, M = 5, 40,000 images, five rounds
     python benchmarks/images.py --data-root FOLDER --rounds 1 --train-size 2000 --val-size 500
+    python benchmarks/images.py --data-root FOLDER --device cuda --base-learner ResNet18 --precision bfloat16
 
-The work: CIFAR-10, one epoch and its validation, with augmentation and averaged probabilities, batch 128. jointens
-also measures the losses on as many training images as there are for validation; the plain loop (plain_images.py) does
-not. Prints the medians, the ratio round by round, and the losses of both: first without dropout and augmentation, where
+The work: CIFAR-10, one epoch and its validation, with augmentation and averaged probabilities. jointens also measures
+the losses on as many training images as there are for validation; the plain loop (plain_images.py), always in float32,
+does not. On a GPU, and with --ways, the ways to run a step are measured first (ways.py), and the fastest is taken.
+
+Prints the medians, the ratio round by round, and the losses of both: first without dropout and augmentation, where
 they have to agree, then of the timed rounds, in which each side draws its own. Exit code 1 if they differ by more than
 that explains, 2 for wrong input.
 """
@@ -21,11 +24,14 @@ from statistics import median
 
 import plain_images as plain
 import torch
+import ways
+from measured import Memory
 from sweep_speed import _count
 
 import jointens
 from jointens import training
 from jointens.data import DATASETS
+from jointens.device import PRECISIONS, WAYS, choose_device, choose_way
 from jointens.ensemble import seeded_learners
 from jointens.randomness import generator
 
@@ -34,6 +40,7 @@ def by_plain_loop(experiment: jointens.Experiment) -> tuple[float, dict[str, flo
     """Seconds of an epoch with its validation; the objective, and the losses of validation."""
     dataset, data, (seed,) = DATASETS[experiment.dataset], experiment.load_data(experiment.seeds[0]), experiment.seeds
     learners = seeded_learners(experiment.make_learner, experiment.num_learners, seed)
+    learners = [learner.to(choose_device(experiment.device)) for learner in learners]
     parameters = [parameter for learner in learners for parameter in learner.parameters()]
     optimiser = torch.optim.SGD(
         parameters, lr=experiment.learning_rate, momentum=experiment.momentum, weight_decay=experiment.weight_decay
@@ -48,19 +55,22 @@ def by_plain_loop(experiment: jointens.Experiment) -> tuple[float, dict[str, flo
 
 
 def by_jointens(experiment: jointens.Experiment) -> tuple[float, dict[str, float]]:
-    """The same from the trainer: from the first step to the end of the epoch, training losses included."""
-    times = []
+    """The same from the trainer, training losses included; the losses are those of the first epoch.
+
+    Steps that are recorded or compiled take a while to get ready, once in a run of many epochs; then the second epoch
+    is timed.
+    """
+    ends = [time.perf_counter()]
+    timed = 0 if choose_way(experiment.step, choose_device(experiment.device)) == "eager" else 1
     trainer = training.Trainer(
-        experiment, experiment.cells, on_epoch=lambda *_: times.append(time.perf_counter() - start)
+        dataclasses.replace(experiment, num_epochs=1 + timed),
+        experiment.cells,
+        on_epoch=lambda *_: ends.append(time.perf_counter()),
     )
-    start = time.perf_counter()
+    ends[0] = time.perf_counter()
     (cell,) = trainer.run()
-    (objective,) = cell.history["objective"]
-    val = {name: values[0] for name, values in cell.history["val"].items()}
-    return times[0], {
-        "objective": objective,
-        **{name: val[name] for name in ("individual", "diversity", "ensemble", "accuracy")},
-    }
+    val = {name: cell.history["val"][name][0] for name in ("individual", "diversity", "ensemble", "accuracy")}
+    return ends[timed + 1] - ends[timed], {"objective": cell.history["objective"][0], **val}
 
 
 class WithoutDropout(jointens.Experiment):
@@ -75,14 +85,19 @@ class WithoutDropout(jointens.Experiment):
 
 
 def undisturbed(experiment: jointens.Experiment) -> list[dict[str, float]]:
-    """The losses that both sides reach without dropout and augmentation, so that no draw lies between them."""
+    """The losses that both sides reach without dropout and augmentation, so that no draw lies between them.
+
+    Nor does a GPU round products of float32 numbers to ten bits here, as it does in convolutions if it is not told.
+    """
     name, dataset = experiment.dataset, DATASETS[experiment.dataset]
     still = WithoutDropout(**{key: getattr(experiment, key) for key in experiment.names()})
     DATASETS[name] = dataclasses.replace(dataset, augmentation=None)
+    rounded, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
     try:
         return [side(still)[1] for side in (by_plain_loop, by_jointens)]
     finally:
         DATASETS[name] = dataset
+        torch.backends.cudnn.allow_tf32 = rounded
 
 
 def compared(theirs: dict[str, float], ours: dict[str, float], allowed: float) -> tuple[str, bool]:
@@ -91,57 +106,102 @@ def compared(theirs: dict[str, float], ours: dict[str, float], allowed: float) -
     return told, all(abs(ours[name] - theirs[name]) <= allowed for name in theirs if name != "accuracy")
 
 
-def main() -> int:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-root", help="folder that holds cifar-10-batches-py ($JOINTENS_DATA or data/)")
     parser.add_argument("--base-learner", default="CNN", help="learner of the ensemble (CNN)")
     parser.add_argument("--num-learners", type=_count, default=5, help="learners, M (5)")
+    parser.add_argument("--batch-size", type=_count, default=128, help="images per step (128)")
     parser.add_argument("--rounds", type=_count, default=5, help="times that each side trains an epoch (5)")
     parser.add_argument("--train-size", type=_count, default=40_000, help="training images (40000)")
     parser.add_argument("--val-size", type=_count, default=10_000, help="validation images (10000)")
+    parser.add_argument("--device", default="cpu", help="of both sides (cpu)")
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS, help="of jointens (float32)")
+    parser.add_argument("--step", choices=WAYS, help="way of jointens to run a step (the fastest of --ways)")
+    parser.add_argument("--ways", nargs="*", choices=WAYS, metavar="WAY", help="ways to measure (on a GPU: all)")
     parser.add_argument(
         "--threads", type=_count, default=torch.get_num_threads(), help="threads of torch (its default)"
     )
-    told = parser.parse_args()
+    return parser.parse_args()
+
+
+def chosen(experiment: jointens.Experiment, names: list[str]) -> tuple[jointens.Experiment, bool]:
+    """Measures those ways; the experiment with the fastest, unless it has one, and whether their losses agree."""
+    cut = dataclasses.replace(experiment, train_size=min(60 * experiment.batch_size, experiment.train_size))
+    rows = ways.compare(cut, names)
+    print(f"\nsteps of {experiment.batch_size} images, {ways.PASSES + 1} passes over {cut.train_size}:")
+    print(f"{ways.table(rows)}\nfastest: {ways.fastest(rows)}\n", flush=True)
+    agree = all(ways.agrees(row, rows) for row in rows)
+    return dataclasses.replace(experiment, step=experiment.step or ways.fastest(rows)), agree
+
+
+def in_turn(experiment: jointens.Experiment, rounds: int) -> bool:
+    """Times both sides, round by round, and prints what came out; whether they reached the same losses."""
+    device = choose_device(experiment.device)
+    seconds = {by_plain_loop: [], by_jointens: []}
+    losses, memory = copy.deepcopy(seconds), {}
+    for number in range(1, rounds + 1):
+        of_round = dataclasses.replace(experiment, seeds=[number])
+        for side in seconds:
+            held = Memory(device)
+            spent, reached = side(of_round)
+            memory[side] = held.peak()
+            seconds[side].append(spent)
+            losses[side].append(reached)
+        slow, fast = (times[-1] for times in seconds.values())
+        print(f"round {number}: plain loop {slow:.1f} s, jointens {fast:.1f} s, ratio {slow / fast:.2f}", flush=True)
+
+    print(
+        f"\n{experiment.base_learner}, M = {experiment.num_learners}, {experiment.train_size} images and "
+        f"{experiment.val_size} for validation, in batches of {experiment.batch_size};\n"
+        f"torch {torch.__version__}, {device_name(device)}; "
+        f"jointens with {experiment.precision}, step={choose_way(experiment.step, device)}"
+    )
+    for name, side in (("plain loop", by_plain_loop), ("jointens", by_jointens)):
+        spent = median(seconds[side])
+        held = f"{memory[side]:6.1f} GiB" if device.type == "cuda" else ""
+        print(f"{name:10} {spent:7.1f} s {experiment.train_size / spent:9,.0f} images/s {held}  (median of {rounds})")
+    ratios = [slow / fast for slow, fast in zip(*seconds.values(), strict=True)]
+    print(f"ratio      {median(ratios):7.2f}  ({min(ratios):.2f} to {max(ratios):.2f})\n")
+    means = [{name: sum(of[name] for of in side) / rounds for name in side[0]} for side in losses.values()]
+    drawn, near = compared(*means, allowed=0.15)  # draws alone lay up to 0.1 apart, on either side
+    print(f"with both, means of the rounds: {drawn}")
+    return near
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+
+
+def main() -> int:
+    told = arguments()
     torch.set_num_threads(told.threads)
     try:
         experiment = jointens.Experiment(
             dataset="CIFAR-10", data_root=told.data_root, base_learner=told.base_learner, average="probabilities",
             num_learners=told.num_learners, train_size=told.train_size, val_size=told.val_size, test_size=10,
-            learning_rate=0.1, momentum=0.9, weight_decay=5e-4, batch_size=128, num_epochs=1, lr_switch=[30],
-            beta_vals=[0.5], seeds=[0], device="cpu",
+            learning_rate=0.1, momentum=0.9, weight_decay=5e-4, batch_size=told.batch_size, num_epochs=1,
+            lr_switch=[30], beta_vals=[0.5], seeds=[0], device=told.device, step=told.step,
         )  # fmt: skip
+        device = choose_device(experiment.device)
+        choose_way(experiment.step, device)
         small = dataclasses.replace(experiment, train_size=min(5120, told.train_size), val_size=min(500, told.val_size))
-        same, agree = compared(*undisturbed(small), allowed=1e-3)
+        same, agree = compared(*undisturbed(dataclasses.replace(small, step="eager")), allowed=1e-3)
+        # Forty steps of 128 lower the losses from log 10 = 2.303 by some tenths.
+        print(
+            f"without dropout and augmentation, {small.train_size} images, plain loop and jointens: {same}", flush=True
+        )
+        experiment = dataclasses.replace(experiment, precision=told.precision)
+        names = told.ways if told.ways is not None else list(WAYS) if device.type == "cuda" else []
+        if names:
+            experiment, alike = chosen(experiment, names)
+            agree = agree and alike
     except jointens.InputError as error:
         print(f"images.py: {error}", file=sys.stderr)
         return 2
-    # Forty steps lower the losses from log 10 = 2.303 by some tenths.
-    print(f"without dropout and augmentation, {small.train_size} images, plain loop and jointens: {same}", flush=True)
-
-    seconds = {by_plain_loop: [], by_jointens: []}
-    losses = copy.deepcopy(seconds)
-    for number in range(1, told.rounds + 1):
-        of_round = dataclasses.replace(experiment, seeds=[number])
-        for side in seconds:
-            spent, reached = side(of_round)
-            seconds[side].append(spent)
-            losses[side].append(reached)
-        slow, fast = (times[-1] for times in seconds.values())
-        print(f"round {number}: plain loop {slow:.1f} s, jointens {fast:.1f} s, ratio {slow / fast:.2f}", flush=True)
-    ratios = [slow / fast for slow, fast in zip(*seconds.values(), strict=True)]
-    images = told.train_size
-    means = [{name: sum(of[name] for of in side) / told.rounds for name in side[0]} for side in losses.values()]
-    drawn, near = compared(*means, allowed=0.15)  # draws alone lay up to 0.1 apart, on either side
-    print(
-        f"\n{told.base_learner}, M = {told.num_learners}, {images} images and {told.val_size} for validation; "
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads\n"
-        f"plain loop  {median(seconds[by_plain_loop]):7.1f} s   (median of {told.rounds})\n"
-        f"jointens    {median(seconds[by_jointens]):7.1f} s\n"
-        f"ratio       {median(ratios):7.2f}     ({min(ratios):.2f} to {max(ratios):.2f})\n\n"
-        f"with both, means of the rounds: {drawn}\n" + ("the losses agree" if agree and near else "THE LOSSES DIFFER")
-    )
-    return 0 if agree and near else 1
+    agree = in_turn(experiment, told.rounds) and agree
+    print("the losses agree" if agree else "THE LOSSES DIFFER")
+    return 0 if agree else 1
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Every image is made a PIL image and goes through torchvision's random crop, flip and rotation by itself; learners are
 called one after the other, each with its softmax; probabilities are averaged with a mask of ones that is drawn on the
 host in every step; four losses are fetched in every step; after the epoch comes validation. In float32, images channel
-by channel.
+by channel, on the device on which the learners are.
 
 It shares with jointens the split, the initial weights and the order of the images, and nothing of how numbers are
 computed. Its crops and angles are torchvision's own draws; without augmentation and dropout both reach the same losses.
@@ -58,7 +58,7 @@ def batches(images: Images, size: int, order: list[int] | None = None) -> DataLo
 def forward(learners: list[nn.Module], inputs: Tensor) -> tuple[Tensor, Tensor]:
     """Averaged and single probabilities, `(B, K)` and `(B, M, K)`."""
     single = torch.stack([softmax(learner(inputs), dim=1) for learner in learners], dim=1)
-    mask = torch.distributions.Binomial(probs=torch.tensor(1.0)).sample(single.shape[:2]).unsqueeze(2)
+    mask = torch.distributions.Binomial(probs=torch.tensor(1.0)).sample(single.shape[:2]).unsqueeze(2).to(single.device)
     weights = mask / mask.sum(dim=1, keepdim=True)
     return (single * weights).sum(dim=1), single
 
@@ -76,7 +76,9 @@ def train_epoch(
     """One pass over the training images; mean losses over the images seen."""
     sums = dict.fromkeys(("objective", "individual", "diversity", "ensemble"), 0.0)
     seen = 0
+    device = next(learners[0].parameters()).device
     for inputs, targets in batches:
+        inputs, targets = inputs.to(device), targets.to(device)
         for learner in learners:
             learner.train()
         optimiser.zero_grad()
@@ -97,7 +99,9 @@ def evaluate(learners: list[nn.Module], batches: DataLoader) -> dict[str, float]
         learner.eval()
     sums = dict.fromkeys(("individual", "diversity", "ensemble", "accuracy"), 0.0)
     seen = 0
+    device = next(learners[0].parameters()).device
     for inputs, targets in batches:
+        inputs, targets = inputs.to(device), targets.to(device)
         averaged, single = forward(learners, inputs)
         told = (*losses(averaged, single, targets), (averaged.argmax(-1) == targets).float().mean())
         for name, value in zip(sums, told, strict=True):

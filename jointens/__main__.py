@@ -2,6 +2,7 @@
 
 python -m jointens run PROFILE.yml key=value …          train the sweep of a profile
 python -m jointens run --released FOLDER key=value …    the same for a configuration of the authors' repository
+python -m jointens run --missing key=value …            train and publish what results/ of the repository lacks
 python -m jointens convert RESULTS OUT key=value …      results of ours in the authors' format, or of theirs in ours
 python -m jointens publish RESULTS                      copy finished cells into results/ of the repository
 
@@ -22,6 +23,8 @@ from pathlib import Path
 from .convert import convert
 from .errors import InputError
 from .experiment import Experiment
+from .missing import train_missing
+from .places import published_root
 from .published import publish
 from .released import read_experiment
 from .sweep import run
@@ -84,12 +87,13 @@ def _command(arguments: list[str] | None) -> Path:
     if unknown := [word for word in more if word.startswith("-")]:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     words = [*given.words, *more]  # argparse gives up on what stands behind an option that stands behind a word
-    if given.command == "run" and given.released is None:
+    instead = given.command == "run" and ("--missing" if given.missing else "--released" if given.released else None)
+    if given.command == "run" and not instead:
         if not words:
-            parser.error("the following arguments are required: PROFILE.yml, or --released FOLDER")
+            parser.error("the following arguments are required: PROFILE.yml, --released FOLDER or --missing")
         profile, *words = words
-    elif words and "=" not in words[0] and given.command == "run":
-        parser.error(f"--released stands in place of a profile; {words[0]!r} is one too many")
+    elif instead and words and "=" not in words[0]:
+        parser.error(f"{instead} stands in place of a profile; {words[0]!r} is one too many")
     overrides = {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -102,6 +106,12 @@ def _command(arguments: list[str] | None) -> Path:
         return publish(given.source)
     if given.command == "convert":
         return convert(given.source, given.out, **overrides)
+    if given.minutes is not None and not given.missing:
+        parser.error("--minutes is for --missing")
+    if given.missing:
+        for file in train_missing(minutes=given.minutes, **overrides):
+            print(file, flush=True)
+        return published_root()
     if given.released is None:
         return run(Experiment.from_profile(profile, **overrides)).folder
     return run(read_experiment(given.released, **overrides)).folder
@@ -112,7 +122,7 @@ def _parser() -> _Parser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
-        usage="python -m jointens run (PROFILE.yml | --released FOLDER) [key=value ...]",
+        usage="python -m jointens run (PROFILE.yml | --released FOLDER | --missing [--minutes N]) [key=value ...]",
         help="train a sweep; finished cells are kept, missing ones trained",
         epilog="keys, their defaults and meanings:\n" + _keys_help(),
         formatter_class=argparse.RawTextHelpFormatter,
@@ -122,11 +132,21 @@ def _parser() -> _Parser:
         help="a YAML file of keys, such as those in notebooks/profiles; then keys that win over\n"
         "it, e.g. seeds=[0,1] beta_vals=0.5",
     )  # fmt: skip
-    run.add_argument(
+    instead = run.add_mutually_exclusive_group()
+    instead.add_argument(
         "--released", metavar="FOLDER",
         help="in place of a profile: experiment.json and optim.json of the authors' repository\n"
         "(src/configs/sweep there), with data.json beside them or in the folder above;\n"
         "where probs is false, give average=scores or average=released",
+    )  # fmt: skip
+    instead.add_argument(
+        "--missing", action="store_true",
+        help="in place of a profile: the cells that results/README.md lists as missing, in that\n"
+        "order; each is published, and its file told, as soon as it is finished",
+    )  # fmt: skip
+    run.add_argument(
+        "--minutes", type=_minutes, metavar="N",
+        help="with --missing: a cell that would not be finished in N minutes is given up",
     )  # fmt: skip
     convert = commands.add_parser(
         "convert",
@@ -148,6 +168,13 @@ def _parser() -> _Parser:
     publish.add_argument("source", metavar="RESULTS", type=Path, help="the folder in which they were trained")
     publish.set_defaults(words=[])
     return parser
+
+
+def _minutes(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes above 0")
 
 
 def _keys_help() -> str:

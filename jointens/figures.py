@@ -214,12 +214,13 @@ def _stamp(sweeps: Sequence[Results], seeds: Sequence[int], named: str) -> str:
     noise = f", {experiment.label_noise:.0%} label noise" if experiment.label_noise else ""
     average = f", {AVERAGE_NAMES[experiment.average]}" if experiment.loss == "cross_entropy" else ""
     rate = ", M × the loss" if experiment.rate_per_learner else ""
+    precision = "" if experiment.precision == "float32" else f" in {experiment.precision}"
     return " · ".join([
         SCALES[experiment.scale],
         f"{experiment.dataset}, {size} training examples{noise}",
         f"{experiment.base_learner}, M = {', '.join(map(str, sizes))}{average}{rate}",
         f"{'seed' if len(seeds) == 1 else 'seeds'} {_ranges(seeds)}",
-        ", ".join(devices),
+        ", ".join(devices) + precision,
         named,
     ])  # fmt: skip
 

@@ -27,7 +27,11 @@ from .training import Trainer, new_ensemble
 STACK_PARAMETERS = 32_000_000
 
 
-def run(experiment: Experiment, *, progress: bool = True) -> Results:
+class OutOfTime(Exception):
+    """What is being trained would not be finished by the deadline."""
+
+
+def run(experiment: Experiment, *, progress: bool = True, deadline: float | None = None) -> Results:
     """Train the cells of the grid that are not in the results folder yet, and give the results of all.
 
     Stopped at any moment and called again, it ends with the same files as if it had not been stopped.
@@ -35,8 +39,10 @@ def run(experiment: Experiment, *, progress: bool = True) -> Results:
     Args:
         experiment: the grid and its setting.
         progress: a bar on standard error with the mean validation losses and the time left.
+        deadline: a time of `time.monotonic`, in seconds, by which all of it has to be finished.
 
     Raises:
+        OutOfTime: a stack would not be finished by the deadline, as its epochs so far tell; it is given up.
         InputError: the folder holds another experiment or cannot be written, or the device is not here. Nothing is
             trained then.
     """
@@ -59,9 +65,10 @@ def run(experiment: Experiment, *, progress: bool = True) -> Results:
     )
     with bar:
         for stack in stacks:
-            start = time.perf_counter()
+            start, watch = time.perf_counter(), _Watch(experiment.num_epochs, deadline)
 
-            def on_epoch(epoch: int, losses: dict[str, float]) -> None:
+            def on_epoch(epoch: int, losses: dict[str, float], watch: _Watch = watch) -> None:
+                watch(epoch)
                 bar.set_postfix({f"val {name}": f"{value:.4f}" for name, value in losses.items()}, refresh=False)
                 bar.update()
 
@@ -72,6 +79,25 @@ def run(experiment: Experiment, *, progress: bool = True) -> Results:
                     results.write(cell, told)
     results.write_csv()
     return results
+
+
+class _Watch:
+    """Looks at the time after each epoch, and raises OutOfTime as soon as what is left of a stack is too much."""
+
+    def __init__(self, num_epochs: int, deadline: float | None):
+        self.num_epochs, self.deadline = num_epochs, deadline
+        self.begun = 0.0  # the end of the first epoch, in which a GPU is got ready
+
+    def __call__(self, epoch: int) -> None:
+        if self.deadline is None or epoch == self.num_epochs:
+            return
+        now = time.monotonic()
+        if epoch == 1:
+            self.begun = now
+        each = (now - self.begun) / max(1, epoch - 1)
+        late = now + each * (self.num_epochs - epoch) - self.deadline
+        if late > 0:
+            raise OutOfTime(f"given up after {epoch} of {self.num_epochs} epochs: {late:.0f} s more are needed")
 
 
 def plan(experiment: Experiment, results: Results) -> list[list[Cell]]:
@@ -123,12 +149,12 @@ def provenance(device: torch.device, way: str, stack: Sequence[Cell], *, seconds
 
 
 def _commit() -> str | None:
-    """The repository's commit, with `+` behind it if tracked files were changed; None outside a repository."""
+    """The repository's commit, with `+` behind it if tracked files were changed; outside of one $JOINTENS_COMMIT."""
     where = Path(__file__).resolve().parent
     ask = ["git", "-C", os.fspath(where)]
     try:
         head = subprocess.run([*ask, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
         changed = subprocess.run([*ask, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return None
+        return os.environ.get("JOINTENS_COMMIT")
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

@@ -106,8 +106,8 @@ class Trainer:
         for epoch in range(1, self.experiment.num_epochs + 1):
             rate = learning_rate(self.experiment, epoch)
             self._set_rate(rate)
-            objective = self._train_epoch()
-            train, val = (self._measure(self._outputs(split), split) for split in (seen, self.val))
+            objective = self.train_epoch()
+            train, val = self.evaluate(seen), self.evaluate(self.val)
             history.append({"learning_rate": rate, "objective": objective, "train": train, "val": val})
 
             better = val["ensemble"] < best_loss  # (R,); never true for NaN
@@ -130,7 +130,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 
-    def _train_epoch(self) -> Tensor:
+    def train_epoch(self) -> Tensor:
         """One pass over the training part; returns the mean objective of each run, `(R,)`."""
         self.ensemble.train()
         num_examples, size = self.train.inputs.shape[1], self.experiment.batch_size
@@ -175,6 +175,10 @@ class Trainer:
     @property
     def _theory(self) -> dict[str, str]:
         return {"loss": self.experiment.loss, "average": self.experiment.average}
+
+    def evaluate(self, split: Split) -> dict[str, Tensor]:
+        """`measure` of the learners on a part of the data."""
+        return self._measure(self._outputs(split), split)
 
     @torch.no_grad()
     def _outputs(self, split: Split) -> Tensor:

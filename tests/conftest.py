@@ -12,7 +12,7 @@ import pytest
 import torchvision
 from scipy.io import savemat
 
-from jointens import Experiment
+from jointens import Experiment, published
 from jointens.data import DATASETS
 from jointens.image_sets import _read
 from jointens.places import default_data_root
@@ -120,3 +120,22 @@ def small_sets(tmp_path, monkeypatch) -> Path:
     _read.cache_clear()
     yield tmp_path
     _read.cache_clear()
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch, tiny):
+    """A results/ of its own, in which one tiny setting is to be published."""
+    setting = published.Setting("tiny", "scores")
+    profile = tmp_path / "profiles" / "tiny.yml"
+    profile.parent.mkdir()
+    profile.write_text(
+        "train_size: 64\nhidden: [8]\nnum_learners: 2\nnum_epochs: 2\nseeds: [0, 1]\nbeta_vals: [0, 0.5, 1]\n"
+    )
+    monkeypatch.setattr(published, "profiles_root", lambda: profile.parent)
+    monkeypatch.setattr(published, "published_root", lambda: tmp_path / "results")
+    monkeypatch.setattr(published, "SMALL", ())
+    monkeypatch.setattr(published, "PANELS", ("tiny",))
+    monkeypatch.setattr(published, "AVERAGES", ("scores",))
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "README.md").write_text(f"before\n{published.LIST[0]}\n{published.LIST[1]}\nafter\n")
+    return setting

@@ -192,11 +192,10 @@ def test_an_epoch_on_a_gpu_has_everything_there_and_asks_for_no_value(pretended_
     trainer = pretended_gpu(experiment, [Cell(0.0, 0), Cell(1.0, 0), Cell(0.5, 1)])
     assert trainer.step.record is device.cuda_graph
     trainer.step.record = None
-    objective = trainer._train_epoch()
-    outputs = trainer._outputs(trainer.val)
-    told = trainer._measure(outputs, trainer.val)
-    assert outputs.shape == (3, 2, 10, 10) and objective.shape == told["ensemble"].shape == (3,)
-    assert all(tensor.is_cuda for tensor in (objective, outputs, *told.values()))
+    objective = trainer.train_epoch()
+    told = trainer.evaluate(trainer.val)
+    assert objective.shape == told["ensemble"].shape == (3,) and told["learner_accuracy"].shape == (3, 2)
+    assert all(tensor.is_cuda for tensor in (objective, *told.values()))
     (group,) = trainer.optimiser.param_groups
     assert bool(group.get("fused")) == (experiment.optimiser != "RMSprop")
     assert experiment.optimiser == "SGD" or group["capturable"]
@@ -207,10 +206,10 @@ def test_a_value_that_is_asked_for_and_a_tensor_on_the_host_would_be_noticed(pre
     objective = trainer._objective
     trainer._objective = lambda batch: objective(batch) * (2 if objective(batch).sum() > 0 else 1)
     with pytest.raises(DataDependentOutputException):
-        trainer._train_epoch()
+        trainer.train_epoch()
     trainer._objective = lambda batch: objective(batch) * torch.ones(8)
     with pytest.raises(RuntimeError, match="device"):
-        trainer._train_epoch()
+        trainer.train_epoch()
 
 
 def test_streams_begin_behind_the_work_before_and_end_before_the_work_behind(monkeypatch):
@@ -248,8 +247,8 @@ def test_streams_are_for_training_looped_learners_on_a_gpu(pretended_gpu, monkey
         keys = {"dataset": "CIFAR-10", "base_learner": "CNN", "stack": stack, "step": "streams"}
         trainer = pretended_gpu(Experiment(seeds=[0], batch_size=8, num_learners=4, **keys), [Cell(0.0, 0)])
         trainer.step.record = None
-        trainer._train_epoch()
-        trainer._outputs(trainer.val)
+        trainer.train_epoch()
+        trainer.evaluate(trainer.val)
         assert calls == expected
         calls.clear()
 

@@ -74,7 +74,7 @@ def test_mistakes_before_any_key(capsys, tmp_path):
         ),
         ([], "the following arguments are required: COMMAND (see python -m jointens --help)"),
         (["train"], "invalid choice: 'train'"),
-        (["run"], "the following arguments are required: PROFILE.yml, or --released FOLDER (see"),
+        (["run"], "the following arguments are required: PROFILE.yml, --released FOLDER or --missing (see"),
         (["run", "--released"], "argument --released: expected one argument (see"),
         (["run", "--released", "configs", "a.yml"], "--released stands in place of a profile; 'a.yml' is one too many"),
         (["run", "a.yml", "--released", "configs"], "--released stands in place of a profile; 'a.yml' is one too many"),

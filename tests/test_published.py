@@ -59,25 +59,6 @@ def test_the_panels_have_the_papers_setting_with_every_average(name):
     assert len(set(hashes)) == len(hashes)
 
 
-@pytest.fixture
-def clone(tmp_path, monkeypatch, tiny):
-    """A results/ of its own, in which one tiny setting is to be published."""
-    setting = published.Setting("tiny", "scores")
-    profile = tmp_path / "profiles" / "tiny.yml"
-    profile.parent.mkdir()
-    profile.write_text(
-        "train_size: 64\nhidden: [8]\nnum_learners: 2\nnum_epochs: 2\nseeds: [0, 1]\nbeta_vals: [0, 0.5, 1]\n"
-    )
-    monkeypatch.setattr(published, "profiles_root", lambda: profile.parent)
-    monkeypatch.setattr(published, "published_root", lambda: tmp_path / "results")
-    monkeypatch.setattr(published, "SMALL", ())
-    monkeypatch.setattr(published, "PANELS", ("tiny",))
-    monkeypatch.setattr(published, "AVERAGES", ("scores",))
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "README.md").write_text(f"before\n{published.LIST[0]}\n{published.LIST[1]}\nafter\n")
-    return setting
-
-
 def test_publishing_copies_finished_cells_and_updates_the_list(clone, tiny, tmp_path):
     def trained(**keys):
         return jointens.run(tiny(beta_vals=[0, 0.5, 1], **keys), progress=False).folder

@@ -1,0 +1,93 @@
+"""Which way to run a training step is the fastest on a device, and does each reach the losses of the plainest?
+
+Steps alone, without evaluation. The plainest is float32, launched operation by operation; rounding leads the others
+away from it, little by little.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from statistics import median
+from typing import NamedTuple
+
+import torch
+from measured import Memory, matrix_rate, seconds, training_flops
+
+import jointens
+from jointens.data import DATASETS
+from jointens.device import working_on
+from jointens.training import Trainer
+
+# Rounding leads two runs apart, step by step: after some hundred steps their objectives may differ by this share.
+ALLOWED = 0.05
+PASSES = 5  # timed
+
+
+class Row(NamedTuple):
+    """A way and what was measured of it."""
+
+    precision: str
+    step: str
+    images: float  # per second, each seen by all learners
+    share: float  # of the rate of matrix products in this precision
+    memory: float  # GiB, the most that was held
+    objective: float  # mean over the steps of the last pass
+    validation: float  # ensemble loss after it
+
+
+def compare(experiment: jointens.Experiment, ways: list[str]) -> list[Row]:
+    """The plainest way, and each of `ways` in the experiment's precision, all from the same weights.
+
+    Every way trains one pass over the training images that is not timed, in which cuDNN chooses and torch.compile
+    compiles, and then `PASSES` that are.
+    """
+    dataset = DATASETS[experiment.dataset]
+    flops = experiment.num_learners * training_flops(experiment.make_learner(), torch.randn(4, *dataset.input_shape))
+    rates, rows = {}, []
+    for precision, step in [("float32", "eager"), *((experiment.precision, way) for way in ways)]:
+        of = dataclasses.replace(experiment, precision=precision, step=step)
+        try:
+            rows.append(_measured(of, flops, rates))
+        except Exception as error:  # a way that does not work here is a finding, not the end
+            if not rows:
+                raise
+            print(f"{precision}, step={step} fails: {type(error).__name__}: {str(error).strip().splitlines()[0]}")
+    return rows
+
+
+def _measured(experiment: jointens.Experiment, flops: float, rates: dict[str, float]) -> Row:
+    """flops: of a step, for each image; rates: of matrix products in each precision, filled in as they are needed."""
+    torch.manual_seed(0)
+    trainer = Trainer(experiment, experiment.cells)
+    device, memory = trainer.device, Memory(trainer.device)
+    if experiment.precision not in rates:
+        rates[experiment.precision] = matrix_rate(device, experiment.precision)
+    with working_on(device):
+        trainer.train_epoch()
+        spent = median(seconds(trainer.train_epoch, device) for _ in range(PASSES))
+        objective = (trainer.total / trainer.train.inputs.shape[1]).item()
+        validation = trainer.evaluate(trainer.val)["ensemble"].item()
+    images = trainer.train.inputs.shape[1] / spent
+    share = images * flops / rates[experiment.precision]
+    return Row(experiment.precision, experiment.step, images, share, memory.peak(), objective, validation)
+
+
+def table(rows: list[Row]) -> str:
+    told = ["precision  step               images/s   share of peak   GiB   objective   validation"]
+    told += [
+        f"{row.precision:10} {row.step:17} {row.images:9,.0f}   {row.share:13.1%} {row.memory:5.1f}   "
+        f"{row.objective:9.4f}   {row.validation:10.4f}"
+        for row in rows
+    ]
+    return "\n".join(told)
+
+
+def agrees(row: Row, rows: list[Row]) -> bool:
+    """Whether a way reaches the objective of the plainest, the first of the rows, but for rounding."""
+    return abs(row.objective / rows[0].objective - 1) <= ALLOWED
+
+
+def fastest(rows: list[Row]) -> str:
+    """The way to choose: of those in the experiment's precision that agree, the plain one if there is none."""
+    fit = [row for row in rows[1:] if agrees(row, rows)]
+    return max(fit, key=lambda row: row.images).step if fit else "eager"
