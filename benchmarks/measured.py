@@ -52,3 +52,8 @@ class Memory:
 
     def peak(self) -> float:
         return torch.cuda.max_memory_reserved(self.device) / 2**30 if self.device.type == "cuda" else float("nan")
+
+
+def device_name(device: torch.device) -> str:
+    """What ratios are to be read with: the GPU, or how many threads of the CPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"

@@ -28,6 +28,7 @@ def train(experiment: Experiment, beta: float, seed: int, data: Data, learners: 
     optimiser = torch.optim.SGD(parameters, lr=experiment.learning_rate, momentum=experiment.momentum)
     order = generator(seed, "order")
     validation, lowest, best = [], float("inf"), learners
+    device = parameters[0].device
     for epoch in range(1, experiment.num_epochs + 1):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(experiment, epoch)
@@ -35,6 +36,7 @@ def train(experiment: Experiment, beta: float, seed: int, data: Data, learners: 
             learner.train()
         sums = dict.fromkeys(("objective", "individual", "ensemble", "diversity"), 0.0)
         for inputs, targets in batches(data.train, experiment.batch_size, order):
+            inputs, targets = inputs.to(device), targets.to(device)
             individual, ensemble = losses(torch.stack([learner(inputs) for learner in learners]), targets)
             diversity = individual - ensemble
             objective = individual - beta * diversity
@@ -65,7 +67,9 @@ def evaluate(learners: list[nn.Module], split: Split, size: int) -> dict[str, fl
     for learner in learners:
         learner.eval()
     sums = dict.fromkeys(("individual", "ensemble", "accuracy", "individual_accuracy"), 0.0)
+    device = next(learners[0].parameters()).device
     for inputs, targets in batches(split, size):
+        inputs, targets = inputs.to(device), targets.to(device)
         outputs = torch.stack([learner(inputs) for learner in learners])  # (M, B, K)
         individual, ensemble = losses(outputs, targets)
         sums["individual"] += individual.item() * len(targets)

@@ -25,25 +25,22 @@ from statistics import median
 import numpy as np
 import plain
 import torch
+from measured import device_name, seconds
 
 import jointens
 from jointens import training
 from jointens.data import DATASETS, load_data
+from jointens.device import choose_device
 from jointens.ensemble import seeded_learners
 
 
 def by_plain_loop(experiment: jointens.Experiment) -> dict[str, np.ndarray]:
     """Ensemble losses of every cell: validation `(cells, epochs)`, test at best and last `(cells,)`."""
-    dataset = DATASETS[experiment.dataset]
-
-    def make() -> torch.nn.Module:
-        return jointens.make_learner("MLP", dataset.input_shape, dataset.num_outputs, hidden=experiment.hidden)
-
+    device, trained = choose_device(experiment.device), []
     data = {seed: load_data(experiment.dataset, seed=seed) for seed in experiment.seeds}
-    trained = [
-        plain.train(experiment, beta, seed, data[seed], seeded_learners(make, experiment.num_learners, seed))
-        for beta, seed in experiment.cells
-    ]
+    for beta, seed in experiment.cells:
+        learners = seeded_learners(experiment.make_learner, experiment.num_learners, seed)
+        trained.append(plain.train(experiment, beta, seed, data[seed], [learner.to(device) for learner in learners]))
     return {name: np.array([of[name] for of in trained]) for name in trained[0]}
 
 
@@ -110,14 +107,16 @@ def products(experiment: jointens.Experiment) -> str:
     sizes = [fan_in * fan_out for fan_in, fan_out in itertools.pairwise(widths)]
     per_example = 2 * (2 * sizes[0] + 3 * sum(sizes[1:]))  # forward, weights' and inputs' gradients, but for the first
     flop = per_example * dataset.sizes[0] * experiment.num_epochs * learners
-    weights = torch.randn(learners, experiment.hidden[0], experiment.hidden[0])
-    inputs, rounds = torch.randn(learners, experiment.hidden[0], experiment.batch_size), 200
-    for count in (rounds // 10, rounds):  # the first to get warm
-        start = time.perf_counter()
-        for _ in range(count):
+    device, rounds = choose_device(experiment.device), 200
+    weights = torch.randn(learners, experiment.hidden[0], experiment.hidden[0], device=device)
+    inputs = torch.randn(learners, experiment.hidden[0], experiment.batch_size, device=device)
+
+    def multiply() -> None:
+        for _ in range(rounds):
             torch.bmm(weights, inputs)
-        seconds = time.perf_counter() - start
-    rate = 2 * weights.numel() * experiment.batch_size * rounds / seconds
+
+    seconds(multiply, device)  # to get warm
+    rate = 2 * weights.numel() * experiment.batch_size * rounds / seconds(multiply, device)
     return f"matrix products of training: {flop / 1e9:.0f} GFLOP, {flop / rate:.1f} s at {rate / 1e9:.0f} GFLOP/s"
 
 
@@ -135,31 +134,37 @@ def main() -> int:
     parser.add_argument(
         "--threads", type=_count, default=torch.get_num_threads(), help="threads of torch (its default)"
     )
+    parser.add_argument("--device", default="cpu", help="of both sides (cpu)")
     told = parser.parse_args()
     torch.set_num_threads(told.threads)
-    experiment = jointens.Experiment(num_epochs=told.epochs, seeds=range(told.seeds), device="cpu")
+    try:
+        experiment = jointens.Experiment(num_epochs=told.epochs, seeds=range(told.seeds), device=told.device)
+        device = choose_device(told.device)
+    except jointens.InputError as error:
+        print(f"sweep_speed.py: {error}", file=sys.stderr)
+        return 2
     # Once around, uncounted, so that neither side pays for imports and first calls.
     warm = dataclasses.replace(experiment, num_epochs=1, seeds=[0])
     by_plain_loop(warm), by_sweep(warm)
 
-    seconds, losses = {by_plain_loop: [], by_sweep: []}, {}
+    times, losses = {by_plain_loop: [], by_sweep: []}, {}
     for number in range(1, told.rounds + 1):
-        for side in seconds:
+        for side, spent in times.items():
             start = time.perf_counter()
             losses[side] = side(experiment)
-            seconds[side].append(time.perf_counter() - start)
-        last = {side: times[-1] for side, times in seconds.items()}
+            spent.append(time.perf_counter() - start)
+        last = {side: spent[-1] for side, spent in times.items()}
         print(
             f"round {number}: plain loop {last[by_plain_loop]:.2f} s, sweep {last[by_sweep]:.2f} s, "
             f"ratio {last[by_plain_loop] / last[by_sweep]:.1f}",
             flush=True,
         )
-    ratios = [slow / fast for slow, fast in zip(*seconds.values(), strict=True)]
+    ratios = [slow / fast for slow, fast in zip(*times.values(), strict=True)]
     print(
         f"\n{len(experiment.cells)} runs, M = {experiment.num_learners}, {experiment.num_epochs} epochs, 1000 images; "
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads\n"
-        f"plain loop  {median(seconds[by_plain_loop]):7.2f} s   (median of {told.rounds})\n"
-        f"sweep       {median(seconds[by_sweep]):7.2f} s\n"
+        f"torch {torch.__version__}, {device_name(device)}\n"
+        f"plain loop  {median(times[by_plain_loop]):7.2f} s   (median of {told.rounds})\n"
+        f"sweep       {median(times[by_sweep]):7.2f} s\n"
         f"ratio       {median(ratios):7.1f}     ({min(ratios):.1f} to {max(ratios):.1f})\n"
     )
     text, agree = compared(losses[by_plain_loop], losses[by_sweep])

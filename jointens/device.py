@@ -112,7 +112,9 @@ def working_on(device: torch.device) -> Iterator[None]:
     stream = torch.cuda.Stream(device)
     stream.wait_stream(torch.cuda.current_stream(device))
     try:
-        with torch.cuda.device(device), torch.cuda.stream(stream):
+        with torch.cuda.device(device), torch.cuda.stream(stream), warnings.catch_warnings():
+            # Of the steps before the recording, that they are not recorded.
+            warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
             yield
     finally:
         torch.cuda.current_stream(device).wait_stream(stream)
