@@ -10,8 +10,8 @@ does not. On a GPU, and with --ways, the ways to run a step are measured first (
 
 Prints the medians, the ratio round by round, and the losses of both: first without dropout and augmentation, where
 they have to agree, then of the timed rounds, in which each side draws its own. Learners with batch-norm train at a
-tenth of the authors' rate, since their first steps at that rate are too chaotic to compare losses. Exit code 1 if they differ by more than
-that explains, 2 for wrong input.
+tenth of the authors' rate, since their first steps at that rate are too chaotic to compare losses. Exit code 1 if they
+differ by more than that explains, 2 for wrong input.
 """
 
 from __future__ import annotations

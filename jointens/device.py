@@ -26,18 +26,22 @@ PRECISIONS = ("float32", "bfloat16")
 class Way(NamedTuple):
     """How a training step is run. On every way it computes the same but for rounding and the draws of dropout."""
 
-    graph: bool = False  # on a GPU recorded once as a CUDA graph and replayed, not launched operation by operation
-    compiled: bool = False  # each learner's forward and backward fused by torch.compile
-    streams: bool = False  # looped learners side by side on a GPU, each on a stream of its own
+    graph: bool = False
+    """On a GPU: recorded once as a CUDA graph and replayed, not launched operation by operation."""
+    compiled: bool = False
+    """Each learner's forward and backward are fused by torch.compile."""
+    streams: bool = False
+    """On a GPU: looped learners run side by side, each on a stream of its own."""
 
 
-WAYS = {  # the values of the key `step`
+WAYS = {
     "eager": Way(),
     "graph": Way(graph=True),
     "streams": Way(graph=True, streams=True),
     "compiled": Way(graph=True, compiled=True),
     "compiled_streams": Way(graph=True, compiled=True, streams=True),
 }
+"""The ways by name, the values of the key `step`: eager, graph, streams, compiled, compiled_streams."""
 ON_CPU = ("eager", "compiled")  # without graph and streams, which a CPU does not have
 
 # Steps of a shape that are trained without the graph before it is recorded: in these the optimiser makes its state,
