@@ -8,7 +8,7 @@
 #   OUT        gets measured-BATCH.txt, and published.tar.gz after each cell: `tar xzf` in a clone puts cells in place
 #
 # Nothing is installed: `import jointens` has to work with $PYTHON (python3). $DEVICE (cuda) is used, and training steps
-# are run in the way $STEP; without it the ways are measured first and the fastest is taken. Outside a git repository
+# are run in the way $EXECUTION; without it the ways are measured first and the fastest is taken. Outside a git repository
 # $JOINTENS_COMMIT says which commit this is. Exit code 0 done, 1 losses differ (then nothing is trained), 2 wrong input.
 set -euo pipefail
 if [ $# -lt 3 ]; then
@@ -20,26 +20,26 @@ shift 3
 case $minutes in '' | *[!0-9]* | 0*) echo "card.sh: MINUTES is '$minutes'; allowed is a whole number above 0" >&2; exit 2 ;; esac
 cd "$(dirname "$0")/.."
 mkdir -p "$out"
-python=${PYTHON:-python3} device=${DEVICE:-cuda} step=${STEP:-}
+python=${PYTHON:-python3} device=${DEVICE:-cuda} execution=${EXECUTION:-}
 export PYTHONUNBUFFERED=1 PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 
-if [ -z "$step" ]; then
+if [ -z "$execution" ]; then
   measure() { # BATCH options…
     "$python" benchmarks/images.py --data-root "$data" --device "$device" --base-learner ResNet18 \
       --precision bfloat16 --rounds 3 --train-size 12800 --val-size 2000 --batch-size "$@" | tee "$out/measured-$1.txt"
   }
   measure 128 "$@"
-  step=$(sed -n 's/^fastest: //p' "$out/measured-128.txt")
-  measure 512 --ways --step "$step" "$@"
+  execution=$(sed -n 's/^fastest: //p' "$out/measured-128.txt")
+  measure 512 --ways --execution "$execution" "$@"
 fi
 
 left=$((60 * minutes - SECONDS))
 if [ $left -le 0 ]; then
-  echo "card.sh: no time is left for training; STEP=$step skips the measuring" >&2
+  echo "card.sh: no time is left for training; EXECUTION=$execution skips the measuring" >&2
   exit 0
 fi
 "$python" -m jointens run --missing --minutes "$(awk "BEGIN { print $left / 60 }")" \
-  data_root="$data" device="$device" step="$step" out="$out/runs" |
+  data_root="$data" device="$device" execution="$execution" out="$out/runs" |
   while read -r file; do
     tar czf "$out/.published.tar.gz" results && mv "$out/.published.tar.gz" "$out/published.tar.gz"
     echo "published: $file"

@@ -62,7 +62,7 @@ def by_jointens(experiment: jointens.Experiment) -> tuple[float, dict[str, float
     is timed.
     """
     ends = [time.perf_counter()]
-    timed = 0 if choose_way(experiment.step, choose_device(experiment.device)) == "eager" else 1
+    timed = 0 if choose_way(experiment.execution, choose_device(experiment.device)) == "eager" else 1
     trainer = training.Trainer(
         dataclasses.replace(experiment, num_epochs=1 + timed),
         experiment.cells,
@@ -118,7 +118,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--val-size", type=_count, default=10_000, help="validation images (10000)")
     parser.add_argument("--device", default="cpu", help="of both sides (cpu)")
     parser.add_argument("--precision", default="float32", choices=PRECISIONS, help="of jointens (float32)")
-    parser.add_argument("--step", choices=WAYS, help="way of jointens to run a step (the fastest of --ways)")
+    parser.add_argument("--execution", choices=WAYS, help="way of jointens to run a step (the fastest of --ways)")
     parser.add_argument("--ways", nargs="*", choices=WAYS, metavar="WAY", help="ways to measure (on a GPU: all)")
     parser.add_argument(
         "--threads", type=_count, default=torch.get_num_threads(), help="threads of torch (its default)"
@@ -133,7 +133,7 @@ def chosen(experiment: jointens.Experiment, names: list[str]) -> tuple[jointens.
     print(f"\nsteps of {experiment.batch_size} images, {ways.PASSES + 1} passes over {cut.train_size}:")
     print(f"{ways.table(rows)}\nfastest: {ways.fastest(rows)}\n", flush=True)
     agree = all(ways.agrees(row, rows) for row in rows)
-    return dataclasses.replace(experiment, step=experiment.step or ways.fastest(rows)), agree
+    return dataclasses.replace(experiment, execution=experiment.execution or ways.fastest(rows)), agree
 
 
 def in_turn(experiment: jointens.Experiment, rounds: int) -> bool:
@@ -156,7 +156,7 @@ def in_turn(experiment: jointens.Experiment, rounds: int) -> bool:
         f"\n{experiment.base_learner}, M = {experiment.num_learners}, {experiment.train_size} images and "
         f"{experiment.val_size} for validation, in batches of {experiment.batch_size};\n"
         f"torch {torch.__version__}, {device_name(device)}; "
-        f"jointens with {experiment.precision}, step={choose_way(experiment.step, device)}"
+        f"jointens with {experiment.precision}, execution={choose_way(experiment.execution, device)}"
     )
     for name, side in (("plain loop", by_plain_loop), ("jointens", by_jointens)):
         spent = median(seconds[side])
@@ -182,15 +182,15 @@ def main() -> int:
             dataset="CIFAR-10", data_root=told.data_root, base_learner=told.base_learner, average="probabilities",
             num_learners=told.num_learners, train_size=told.train_size, val_size=told.val_size, test_size=10,
             learning_rate=0.1 if calm else 0.01, momentum=0.9, weight_decay=5e-4, batch_size=told.batch_size,
-            num_epochs=1, lr_switch=[30], beta_vals=[0.5], seeds=[0], device=told.device, step=told.step,
+            num_epochs=1, lr_switch=[30], beta_vals=[0.5], seeds=[0], device=told.device, execution=told.execution,
         )  # fmt: skip
         device = choose_device(experiment.device)
-        choose_way(experiment.step, device)
+        choose_way(experiment.execution, device)
         # Forty steps of 128 lower the losses of a CNN from log 10 = 2.303 by some tenths. With batch-norm rounding
         # grows twofold in a step, between the sides as between each and float64: four small steps can be compared.
         steps, rate = (40, 0.1) if calm else (4, 0.001)
         sizes = {"train_size": min(steps * told.batch_size, told.train_size), "val_size": min(500, told.val_size)}
-        small = dataclasses.replace(experiment, learning_rate=rate, step="eager", **sizes)
+        small = dataclasses.replace(experiment, learning_rate=rate, execution="eager", **sizes)
         same, agree = compared(*undisturbed(small), allowed=1e-3)
         print(f"without dropout and augmentation, {small.train_size} images, both sides: {same}", flush=True)
         experiment = dataclasses.replace(experiment, precision=told.precision)

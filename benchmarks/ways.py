@@ -28,7 +28,7 @@ class Row(NamedTuple):
     """A way and what was measured of it."""
 
     precision: str
-    step: str
+    execution: str
     images: float  # per second, each seen by all learners
     share: float  # of the rate of matrix products, for all rows in the experiment's precision
     memory: float  # GiB, the most that was held
@@ -46,14 +46,15 @@ def compare(experiment: jointens.Experiment, ways: list[str]) -> list[Row]:
     flops = experiment.num_learners * training_flops(experiment.make_learner(), torch.randn(4, *dataset.input_shape))
     peak = matrix_rate(choose_device(experiment.device), experiment.precision) / flops  # images per second
     rows = []
-    for precision, step in [("float32", "eager"), *((experiment.precision, way) for way in ways)]:
-        of = dataclasses.replace(experiment, precision=precision, step=step)
+    for precision, execution in [("float32", "eager"), *((experiment.precision, way) for way in ways)]:
+        of = dataclasses.replace(experiment, precision=precision, execution=execution)
         try:
             rows.append(_measured(of, peak))
         except Exception as error:  # a way that does not work here is a finding, not the end
             if not rows:
                 raise
-            print(f"{precision}, step={step} fails: {type(error).__name__}: {str(error).strip().splitlines()[0]}")
+            reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            print(f"{precision}, execution={execution} fails: {reason}")
     return rows
 
 
@@ -68,13 +69,13 @@ def _measured(experiment: jointens.Experiment, peak: float) -> Row:
         objective = (trainer.total / trainer.train.inputs.shape[1]).item()
         validation = trainer.evaluate(trainer.val)["ensemble"].item()
     images = trainer.train.inputs.shape[1] / spent
-    return Row(experiment.precision, experiment.step, images, images / peak, memory.peak(), objective, validation)
+    return Row(experiment.precision, experiment.execution, images, images / peak, memory.peak(), objective, validation)
 
 
 def table(rows: list[Row]) -> str:
-    told = ["precision  step               images/s   share of peak   GiB   objective   validation"]
+    told = ["precision  execution          images/s   share of peak   GiB   objective   validation"]
     told += [
-        f"{row.precision:10} {row.step:17} {row.images:9,.0f}   {row.share:13.1%} {row.memory:5.1f}   "
+        f"{row.precision:10} {row.execution:17} {row.images:9,.0f}   {row.share:13.1%} {row.memory:5.1f}   "
         f"{row.objective:9.4f}   {row.validation:10.4f}"
         for row in rows
     ]
@@ -89,4 +90,4 @@ def agrees(row: Row, rows: list[Row]) -> bool:
 def fastest(rows: list[Row]) -> str:
     """The way to choose: of those in the experiment's precision that agree, the plain one if there is none."""
     fit = [row for row in rows[1:] if agrees(row, rows)]
-    return max(fit, key=lambda row: row.images).step if fit else "eager"
+    return max(fit, key=lambda row: row.images).execution if fit else "eager"

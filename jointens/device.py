@@ -27,11 +27,11 @@ class Way(NamedTuple):
     """How a training step is run. On every way it computes the same but for rounding and the draws of dropout."""
 
     graph: bool = False
-    """On a GPU: recorded once as a CUDA graph and replayed, not launched operation by operation."""
+    """Recorded once as a CUDA graph and replayed, not handed over operation by operation; on a GPU alone."""
     compiled: bool = False
     """Each learner's forward and backward are fused by torch.compile."""
     streams: bool = False
-    """On a GPU: looped learners run side by side, each on a stream of its own."""
+    """Looped learners run side by side, each on a stream of its own; on a GPU alone."""
 
 
 WAYS = {
@@ -41,7 +41,7 @@ WAYS = {
     "compiled": Way(graph=True, compiled=True),
     "compiled_streams": Way(graph=True, compiled=True, streams=True),
 }
-"""The ways by name, the values of the key `step`: eager, graph, streams, compiled, compiled_streams."""
+"""The ways by name, the values of the key `execution`: eager, graph, streams, compiled, compiled_streams."""
 ON_CPU = ("eager", "compiled")  # without graph and streams, which a CPU does not have
 
 # Steps of a shape that are trained without the graph before it is recorded: in these the optimiser makes its state,
@@ -65,18 +65,18 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_way(step: str | None, device: torch.device) -> str:
-    """The way of the key `step` on this device; raises InputError if the device has no such way.
+def choose_way(execution: str | None, device: torch.device) -> str:
+    """The way of the key `execution` on this device; raises InputError if the device has no such way.
 
     None is `graph` on a GPU and `eager` on a CPU: what needs neither a compiler nor a measurement.
     """
-    if step is None:
+    if execution is None:
         return "graph" if device.type == "cuda" else "eager"
-    if device.type == "cpu" and step not in ON_CPU:
-        raise InputError(f"step is {step}, which needs a GPU; a CPU allows {' and '.join(ON_CPU)}")
-    if WAYS[step].compiled:
+    if device.type == "cpu" and execution not in ON_CPU:
+        raise InputError(f"execution is {execution}, which needs a GPU; a CPU allows {' and '.join(ON_CPU)}")
+    if WAYS[execution].compiled:
         _check_compiler(device)
-    return step
+    return execution
 
 
 @functools.lru_cache
@@ -86,7 +86,9 @@ def _check_compiler(device: torch.device) -> None:
         torch.compile(torch.sin)(torch.zeros(1, device=device))
     except Exception as error:  # of many kinds, from import to linking
         reason = next(line for line in [*str(error).splitlines(), type(error).__name__] if line.strip())
-        raise InputError(f"torch.compile does not work on this machine ({reason.strip()}); use step=eager") from error
+        raise InputError(
+            f"torch.compile does not work on this machine ({reason.strip()}); use execution=eager"
+        ) from error
 
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager:

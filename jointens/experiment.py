@@ -134,7 +134,7 @@ class Experiment:
     download: bool = key(False, "fetch CIFAR or SVHN into data_root if they are not there", numbers=False)
     device: str = key("auto", "auto (cuda if there is one), cpu, cuda or cuda:N", numbers=False)
     stack: bool | None = key(None, "many runs as one tensor program; none: if that is faster", numbers=False)
-    step: str | None = key(
+    execution: str | None = key(
         None, "how a training step is run; none: graph on a GPU, eager on a CPU", numbers=False, among=tuple(WAYS)
     )
     out: str | None = key(None, "folder of all results; none: runs/ of the repository", numbers=False)

@@ -42,12 +42,12 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
         deadline: a time of `time.monotonic`, in seconds, by which all of it has to be finished.
 
     Raises:
-        OutOfTime: a stack would not be finished by the deadline, as its epochs so far tell; it is given up.
+        jointens.sweep.OutOfTime: a stack would not be finished by the deadline, as its epochs so far tell; it is given up.
         InputError: the folder holds another experiment or cannot be written, or the device is not here. Nothing is
             trained then.
     """
     device = choose_device(experiment.device)
-    way = choose_way(experiment.step, device)
+    way = choose_way(experiment.execution, device)
     results = Results(experiment)
     if max(experiment.beta_vals) > 1:
         warnings.warn("beta > 1: the objective is unbounded below, training may diverge", stacklevel=2)
@@ -142,7 +142,7 @@ def provenance(device: torch.device, way: str, stack: Sequence[Cell], *, seconds
         "commit": _commit(),
         "host": platform.node(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "step": way,
+        "execution": way,
         "threads": torch.get_num_threads(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__},
     }

@@ -71,7 +71,7 @@ class Trainer:
     def __init__(self, experiment: Experiment, cells: Sequence[Cell], *, on_epoch: OnEpoch | None = None):
         self.experiment, self.cells, self.on_epoch = experiment, list(cells), on_epoch
         self.device = choose_device(experiment.device)
-        way = WAYS[choose_way(experiment.step, self.device)]
+        way = WAYS[choose_way(experiment.execution, self.device)]
         self.seeds = list(dict.fromkeys(cell.seed for cell in cells))  # S distinct ones, S ≤ R
         self.dataset = DATASETS[experiment.dataset]
         data = [experiment.load_data(seed) for seed in self.seeds]

@@ -244,7 +244,7 @@ def test_streams_are_for_training_looped_learners_on_a_gpu(pretended_gpu, monkey
     calls = []
     monkeypatch.setattr(ensemble, "side_by_side", lambda todo: calls.append(len(todo)) or [call() for call in todo])
     for stack, expected in ((False, [4] * 3), (True, [])):
-        keys = {"dataset": "CIFAR-10", "base_learner": "CNN", "stack": stack, "step": "streams"}
+        keys = {"dataset": "CIFAR-10", "base_learner": "CNN", "stack": stack, "execution": "streams"}
         trainer = pretended_gpu(Experiment(seeds=[0], batch_size=8, num_learners=4, **keys), [Cell(0.0, 0)])
         trainer.step.record = None
         trainer.train_epoch()
@@ -272,7 +272,7 @@ def test_compiled_learners_train_as_plain_ones_and_compile_once(small_sets, monk
     choose_way("compiled", CPU)  # which compiles something to see whether that works
     torch._dynamo.reset()
     counters.clear()
-    fused = trained(dataclasses.replace(experiment, step="compiled"))[1]
+    fused = trained(dataclasses.replace(experiment, execution="compiled"))[1]
     assert counters["stats"]["unique_graphs"] == 1
     same(plain, fused, tolerance={"float32": 1e-5, "bfloat16": 0.02}[precision])
 
@@ -280,10 +280,10 @@ def test_compiled_learners_train_as_plain_ones_and_compile_once(small_sets, monk
 def test_without_a_compiler_one_line_tells(tmp_path):
     command = [sys.executable, "-m", "jointens", "run", "notebooks/profiles/digits.yml"]
     broken = {"CXX": "/nowhere/c++", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
-    keys = ["step=compiled", "device=cpu", f"out={tmp_path / 'runs'}"]
+    keys = ["execution=compiled", "device=cpu", f"out={tmp_path / 'runs'}"]
     done = subprocess.run([*command, *keys], capture_output=True, text=True, env={**os.environ, **broken})
     assert done.returncode == 2 and done.stdout == ""
-    assert "torch.compile does not work on this machine (" in done.stderr and "use step=eager" in done.stderr
+    assert "torch.compile does not work on this machine (" in done.stderr and "use execution=eager" in done.stderr
     assert done.stderr.count("\n") == 1 and not (tmp_path / "runs").exists()
 
 
@@ -294,17 +294,21 @@ def test_ways_that_a_device_does_not_have():
     gpu = torch.device("cuda")
     assert [choose_way(None, place) for place in (CPU, gpu)] == ["eager", "graph"]
     assert choose_way("eager", gpu) == "eager" and choose_way("streams", gpu) == "streams"
-    for step in ("graph", "streams", "compiled_streams"):
-        with pytest.raises(InputError, match=f"step is {step}, which needs a GPU; a CPU allows eager and compiled"):
-            choose_way(step, CPU)
-    with pytest.raises(InputError, match="step is 'fast'; known are eager, graph, streams, compiled, compiled_streams"):
-        Experiment(step="fast")
+    for execution in ("graph", "streams", "compiled_streams"):
+        with pytest.raises(
+            InputError, match=f"execution is {execution}, which needs a GPU; a CPU allows eager and compiled"
+        ):
+            choose_way(execution, CPU)
+    with pytest.raises(
+        InputError, match="execution is 'fast'; known are eager, graph, streams, compiled, compiled_streams"
+    ):
+        Experiment(execution="fast")
     with pytest.raises(InputError, match="precision is 'half'; known are float32, bfloat16"):
         Experiment(precision="half")
 
 
 def test_precision_is_part_of_the_identity_and_the_way_is_not(tiny):
-    assert tiny().hash == tiny(step="compiled").hash != tiny(precision="bfloat16").hash
+    assert tiny().hash == tiny(execution="compiled").hash != tiny(precision="bfloat16").hash
     assert tiny().hash == tiny(precision="float32").hash
 
 
@@ -344,4 +348,4 @@ def test_provenance_names_the_way(tiny, tmp_path):
     experiment = tiny(out=str(tmp_path), beta_vals=[0], seeds=[0], num_epochs=1)
     folder = jointens.run(experiment, progress=False).folder
     (cell,) = (folder / "cells").glob("*.json")
-    assert json.loads(cell.read_text())["provenance"]["step"] == "eager"
+    assert json.loads(cell.read_text())["provenance"]["execution"] == "eager"

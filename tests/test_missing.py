@@ -97,9 +97,9 @@ def test_the_command_tells_each_file_and_at_last_the_folder(clone, tmp_path, cap
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--missing", "average=scores"], "average is fixed; free are data_root, download, device, stack, step, out"),
+        (["--missing", "average=scores"], "average is fixed; free are data_root, download, device, stack, execution,"),
         (["--missing", "data=x"], "unknown key 'data'; the nearest known one is 'dataset'"),
-        (["--missing", "step=graph", "device=cpu"], "step is graph, which needs a GPU"),
+        (["--missing", "execution=graph", "device=cpu"], "execution is graph, which needs a GPU"),
         (["--missing", "profile.yml"], "--missing stands in place of a profile; 'profile.yml' is one too many"),
         (["--missing", "--released", "x"], "not allowed with argument"),
         (["--missing", "--minutes", "0"], "'0' is no number of minutes above 0"),
@@ -152,9 +152,9 @@ def test_the_script_for_a_card_checks_measures_trains_and_packs(cifar10_root, tm
     records = [json.loads(path.read_text()) for path in fresh.glob("results/cifar10_resnet18-*/cells/*.json")]
     assert len(records) == 6
     assert {of["provenance"]["commit"] for of in records} == {"0123456789ab"}
-    assert {of["provenance"]["step"] for of in records} == {"eager"}
+    assert {of["provenance"]["execution"] for of in records} == {"eager"}
     assert "| 5 | cifar10_resnet18-scores | 0, 1 | 0 | 2 | – |" in (fresh / "results" / "README.md").read_text()
-    again = card(copy, cifar10_root, 1, out, STEP="eager")  # nothing is missing any more that can be trained here
+    again = card(copy, cifar10_root, 1, out, EXECUTION="eager")  # nothing is missing any more that can be trained here
     assert again.returncode == 2 and "nothing that is missing can be trained here: CIFAR-100" in again.stderr
 
 
