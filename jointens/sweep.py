@@ -42,7 +42,7 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
         deadline: a time of `time.monotonic`, in seconds, by which all of it has to be finished.
 
     Raises:
-        jointens.sweep.OutOfTime: a stack would not be finished by the deadline, as its epochs so far tell; it is given up.
+        jointens.sweep.OutOfTime: a stack would not be finished by the deadline, as its epochs so far tell.
         InputError: the folder holds another experiment or cannot be written, or the device is not here. Nothing is
             trained then.
     """

@@ -7,6 +7,7 @@ lie on a GPU tell whether anything does not.
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -267,6 +268,8 @@ def small_net():
 def test_compiled_learners_train_as_plain_ones_and_compile_once(small_sets, monkeypatch, make, precision):
     """Looped with batch-norm, and stacked. The smaller last batch and evaluation go without torch.compile."""
     monkeypatch.setattr(Experiment, "make_learner", lambda self: make())
+    if not (shutil.which("c++") or shutil.which("g++")):
+        pytest.skip("torch.compile needs a C++ compiler")
     experiment = images(small_sets, precision=precision, num_learners=3, num_epochs=3)
     plain = trained(experiment)[1]
     choose_way("compiled", CPU)  # which compiles something to see whether that works
