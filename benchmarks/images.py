@@ -11,7 +11,7 @@ does not. On a GPU, and with --ways, the ways to run a step are measured first (
 Prints the medians, the ratio round by round, and the losses of both: first without dropout and augmentation, where
 they have to agree, then of the timed rounds, in which each side draws its own. Learners with batch-norm train at a
 tenth of the authors' rate, since their first steps at that rate are too chaotic to compare losses. Exit code 1 if they
-differ by more than that explains, 2 for wrong input.
+differ by more than that explains (a way that does is told and not taken), 2 for wrong input.
 """
 
 from __future__ import annotations
@@ -126,14 +126,14 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def chosen(experiment: jointens.Experiment, names: list[str]) -> tuple[jointens.Experiment, bool]:
-    """Measures those ways; the experiment with the fastest, unless it has one, and whether their losses agree."""
+def chosen(experiment: jointens.Experiment, names: list[str]) -> jointens.Experiment | None:
+    """Measures those ways; the experiment with the fastest, unless it has one, or None if none reaches the losses."""
     cut = dataclasses.replace(experiment, train_size=min(60 * experiment.batch_size, experiment.train_size))
     rows = ways.compare(cut, names)
+    best = ways.fastest(rows)
     print(f"\nsteps of {experiment.batch_size} images, {ways.PASSES + 1} passes over {cut.train_size}:")
-    print(f"{ways.table(rows)}\nfastest: {ways.fastest(rows)}\n", flush=True)
-    agree = all(ways.agrees(row, rows) for row in rows)
-    return dataclasses.replace(experiment, execution=experiment.execution or ways.fastest(rows)), agree
+    print(f"{ways.table(rows)}\nfastest: {best or 'none'}\n", flush=True)
+    return dataclasses.replace(experiment, execution=experiment.execution or best) if best else None
 
 
 def in_turn(experiment: jointens.Experiment, rounds: int) -> bool:
@@ -191,13 +191,16 @@ def main() -> int:
         steps, rate = (40, 0.1) if calm else (4, 0.001)
         sizes = {"train_size": min(steps * told.batch_size, told.train_size), "val_size": min(500, told.val_size)}
         small = dataclasses.replace(experiment, learning_rate=rate, execution="eager", **sizes)
-        same, agree = compared(*undisturbed(small), allowed=1e-3)
+        # A GPU takes other algorithms for other layouts, which round otherwise.
+        same, agree = compared(*undisturbed(small), allowed=5e-3 if device.type == "cuda" else 1e-3)
         print(f"without dropout and augmentation, {small.train_size} images, both sides: {same}", flush=True)
         experiment = dataclasses.replace(experiment, precision=told.precision)
         names = told.ways if told.ways is not None else list(WAYS) if device.type == "cuda" else []
         if names:
-            experiment, alike = chosen(experiment, names)
-            agree = agree and alike
+            experiment = chosen(experiment, names)
+            if experiment is None:
+                print("THE LOSSES DIFFER")
+                return 1
     except jointens.InputError as error:
         print(f"images.py: {error}", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from statistics import median
@@ -46,6 +47,7 @@ class Memory:
 
     def __init__(self, device: torch.device):
         self.device = device
+        gc.collect()  # what was trained before holds itself in circles
         if device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)

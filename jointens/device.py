@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import itertools
 import warnings
 from collections import Counter
@@ -132,10 +133,21 @@ Record = Callable[[Callable[[], None]], Callable[[], None]]
 
 
 def cuda_graph(function: Callable[[], None]) -> Callable[[], None]:
-    """Record a call on the current stream as a CUDA graph; its replay hands over all of it at once."""
+    """Record a call on the current stream as a CUDA graph; its replay hands over all of it at once.
+
+    Raises:
+        InputError: the call does something that cannot be recorded. The device is not to be used after that.
+    """
+    gc.collect()  # a graph that is thrown away while another is recorded would spoil the recording
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
-        function()
+    try:
+        with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
+            function()
+    except RuntimeError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"a training step cannot be recorded as a CUDA graph ({reason}); use execution=eager"
+        ) from error
     return graph.replay
 
 
@@ -162,13 +174,7 @@ class Step:
             return self.function(*inputs)
         if shape not in self._recorded:
             own = [tensor.clone() for tensor in inputs]
-            try:
-                self._recorded[shape] = own, self.record(lambda: self.function(*own))
-            except RuntimeError as error:
-                reason = str(error).strip().partition("\n")[0]
-                warnings.warn(f"a step cannot be recorded as a CUDA graph ({reason}); it goes on without", stacklevel=2)
-                self.record = None
-                return self.function(*inputs)
+            self._recorded[shape] = own, self.record(lambda: self.function(*own))
         own, replay = self._recorded[shape]
         for mine, given in zip(own, inputs, strict=True):
             mine.copy_(given)

@@ -89,6 +89,8 @@ class Ensemble(nn.Module):
         self._streams = streams
         # In a tuple, like the skeleton below: modules, but not more parameters of this one.
         self._compiled = tuple(torch.compile(call, dynamic=False) for call in calls) if compiled else ()
+        if compiled:  # all architectures of a process count as one function; beyond the limit none is compiled any more
+            torch._dynamo.config.recompile_limit = 256
         self._compiled_size = None  # the first batch's
 
     def _stack(self, learners: list[nn.Module]) -> None:

@@ -93,7 +93,10 @@ class Trainer:
         """Train every epoch; the best checkpoint is the one with the lowest validation *ensemble* loss."""
         with working_on(self.device), torch.random.fork_rng(devices=[self.device] if self.train.inputs.is_cuda else []):
             torch.manual_seed(derived_seed(self.seeds[0], "dropout"))
-            return self._run()
+            try:
+                return self._run()
+            finally:
+                self.step.forget()  # its memory, which would be held until Python looks for circles
 
     def _run(self) -> list[TrainedCell]:
         num_runs, history = len(self.cells), []
@@ -184,10 +187,10 @@ class Trainer:
     def _outputs(self, split: Split) -> Tensor:
         """The learners' outputs on a part of the data, `(R, M, N, K)`."""
         self.ensemble.eval()
-        num_runs, inputs = len(self.cells), split.inputs
+        inputs = split.inputs
         room = EVALUATED_NUMBERS // inputs[0, 0].numel() if inputs.is_cuda else EVALUATED_EXAMPLES
-        size = max(self.experiment.batch_size, room // num_runs)
-        chunks = inputs.split(size, dim=1)
+        size = max(self.experiment.batch_size, room // len(self.cells))
+        chunks = inputs.chunk(math.ceil(inputs.shape[1] / size), dim=1)  # of one size, for which cuDNN chooses once
         # Joined along the examples as the last axis in memory, which is how stacked perceptrons leave them.
         outputs = [self._forward(self.dataset.prepare(chunk)[self.run_seed]).mT for chunk in chunks]
         return torch.cat(outputs, dim=-1).mT

@@ -60,17 +60,20 @@ def same(ours, theirs, tolerance=0.0):
 def test_replayed_steps_train_bit_for_bit_as_plain_ones(tiny, average):
     """Rates that fall in between, two paired seeds, and a last batch of another shape: 64 is 3 × 20 and 4."""
     experiment = tiny(average=average, num_epochs=9, lr_switch=[5, 7], batch_size=20, rate_per_learner=True)
-    trainer, replayed = trained(experiment, record)
-    assert [shape[0][1] for shape in trainer.step._recorded] == [20, 4]
-    same(replayed, trained(experiment)[1])
+    replays = []
+
+    def counted(function):
+        replay = record(function)
+        return lambda: (replays.append(1), replay())
+
+    same(trained(experiment, counted)[1], trained(experiment)[1])
+    assert len(replays) == 9 * 4 - 2 * WARM_UP  # of 9 epochs with 3 batches of 20 and one of 4
 
 
 @pytest.mark.parametrize("stack", [True, False])
 def test_replayed_steps_on_images_are_augmented_and_dropped_anew(small_sets, stack):
     experiment = images(small_sets, stack=stack, lr_switch=[3])
-    trainer, replayed = trained(experiment, record)
-    assert trainer.step._recorded
-    same(replayed, trained(experiment)[1])
+    same(trained(experiment, record)[1], trained(experiment)[1])
 
 
 def test_replayed_steps_keep_the_statistics_of_batch_norm(small_sets, monkeypatch):
@@ -106,19 +109,31 @@ def test_a_step_is_recorded_once_for_each_shape_and_again_after_forget():
     assert seen == ["recorded"] * 3 and kept == 6 * (WARM_UP + 2) + 8
 
 
-def test_a_step_that_cannot_be_recorded_goes_on_without():
-    def recorder(function):
+def test_a_step_that_cannot_be_recorded_is_told_in_one_line(monkeypatch):
+    class Graph:
+        def __init__(self, *of, **options):
+            pass
+
+        __enter__ = __exit__ = lambda self, *error: None
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", Graph)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
+
+    def waits():
         raise RuntimeError("operation not permitted when stream is capturing\nand more")
 
-    kept = torch.zeros(())
-    step = Step(lambda values: kept.add_(values.sum()), recorder)
-    with pytest.warns(UserWarning, match=r"cannot be recorded as a CUDA graph \(operation not permitted .*capturing\)"):
-        for _ in range(WARM_UP + 1):
-            step(torch.ones(4))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        step(torch.ones(4))
-    assert kept == 4 * (WARM_UP + 2)
+    with pytest.raises(
+        InputError, match=r"CUDA graph \(operation not permitted when .* capturing\); use execution=eager"
+    ):
+        device.cuda_graph(waits)
+
+
+def test_nothing_recorded_is_left_after_a_run(tiny):
+    trainer, recorded = Trainer(tiny(num_epochs=6), [Cell(0.0, 0)]), []
+    trainer.step.record = lambda function: recorded.append(1) or record(function)
+    trainer.run()
+    assert recorded and not trainer.step._recorded
 
 
 def test_a_new_rate_is_recorded_anew(tiny):

@@ -145,7 +145,10 @@ def test_the_script_for_a_card_checks_measures_trains_and_packs(cifar10_root, tm
         told = (out / f"measured-{batch}.txt").read_text()
         assert "fastest: eager\n" in told and f"in batches of {batch};" in told and "the losses agree" in told
     assert "passed over: CIFAR-100 cannot be read" in done.stderr
-    assert done.stdout.count("published: ") == 7  # two cells for each average, and the folder
+    assert done.stdout.count("published: ") == 6  # two cells for each average
+    assert {path.name for path in out.iterdir()} == {
+        "measured-128.txt", "measured-512.txt", "training.log", "published.tar.gz"
+    }  # fmt: skip
     fresh = tmp_path / "fresh"
     fresh.mkdir()
     subprocess.run(["tar", "xzf", str(out / "published.tar.gz"), "-C", str(fresh)], check=True)
@@ -169,6 +172,27 @@ def test_the_script_for_a_card_checks_measures_trains_and_packs(cifar10_root, tm
 def test_the_script_for_a_card_tells_what_is_wrong_in_one_line(arguments, message, tmp_path):
     done = card(ROOT, *arguments)
     assert done.returncode == 2 and done.stderr == f"card.sh: {message}\n" and done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("measured", "code", "trains"),
+    [
+        ("echo 'fastest: streams'", 0, "execution=streams"),
+        ("echo 'fastest: streams'; exit 1", 1, "execution=streams"),  # the plain loop's losses differ, say
+        ("echo 'fastest: none'; exit 1", 1, None),
+        ("exit 137", 1, "execution=graph"),  # it broke off
+        ("exit 2", 2, None),
+    ],
+)
+def test_the_script_for_a_card_trains_unless_no_way_reaches_the_losses(tmp_path, measured, code, trains):
+    """With a python that only says what it is asked for."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/bash\ncase "$1" in *images.py) {measured} ;; *) echo "$@" >>{tmp_path}/asked ;; esac\n')
+    python.chmod(0o755)
+    done = card(ROOT, tmp_path, 5, tmp_path / "out", PYTHON=str(python), BATCHES="128")
+    assert done.returncode == code, done.stderr
+    asked = (tmp_path / "asked").read_text() if (tmp_path / "asked").exists() else ""
+    assert (trains in asked and f"data_root={tmp_path}" in asked and "--minutes" in asked) if trains else not asked
 
 
 def test_the_script_for_a_card_stops_where_there_is_no_data(tmp_path):
