@@ -26,7 +26,7 @@ from statistics import median
 import plain_images as plain
 import torch
 import ways
-from measured import Memory, device_name
+from measured import Memory, device_name, matrix_rate
 from sweep_speed import _count
 
 import jointens
@@ -129,9 +129,13 @@ def arguments() -> argparse.Namespace:
 def chosen(experiment: jointens.Experiment, names: list[str]) -> jointens.Experiment | None:
     """Measures those ways; the experiment with the fastest, unless it has one, or None if none reaches the losses."""
     cut = dataclasses.replace(experiment, train_size=min(60 * experiment.batch_size, experiment.train_size))
-    rows = ways.compare(cut, names)
+    rate = matrix_rate(choose_device(experiment.device), experiment.precision)
+    rows = ways.compare(cut, names, rate)
     best = ways.fastest(rows)
-    print(f"\nsteps of {experiment.batch_size} images, {ways.PASSES + 1} passes over {cut.train_size}:")
+    print(
+        f"\nsteps of {experiment.batch_size} images, {ways.PASSES + 1} passes over {cut.train_size}; "
+        f"{experiment.precision} matrix products: {rate / 1e12:.3g} TFLOP/s"
+    )
     print(f"{ways.table(rows)}\nfastest: {best or 'none'}\n", flush=True)
     return dataclasses.replace(experiment, execution=experiment.execution or best) if best else None
 

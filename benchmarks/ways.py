@@ -7,11 +7,12 @@ away from it, little by little.
 from __future__ import annotations
 
 import dataclasses
+import math
 from statistics import median
 from typing import NamedTuple
 
 import torch
-from measured import Memory, matrix_rate, seconds, training_flops
+from measured import Memory, seconds, training_flops
 
 import jointens
 from jointens.data import DATASETS
@@ -36,20 +37,19 @@ class Row(NamedTuple):
     validation: float  # ensemble loss after it
 
 
-def compare(experiment: jointens.Experiment, ways: list[str]) -> list[Row]:
+def compare(experiment: jointens.Experiment, ways: list[str], rate: float) -> list[Row]:
     """The plainest way, and each of `ways` in the experiment's precision, all from the same weights.
 
     Every way trains one pass over the training images that is not timed, in which cuDNN chooses and torch.compile
-    compiles, and then `PASSES` that are.
+    compiles, and then `PASSES` that are. rate: FLOP per second of matrix products, which shares are of.
     """
     dataset = DATASETS[experiment.dataset]
     flops = experiment.num_learners * training_flops(experiment.make_learner(), torch.randn(4, *dataset.input_shape))
-    peak = matrix_rate(choose_device(experiment.device), experiment.precision) / flops  # images per second
     rows = []
     for precision, execution in [("float32", "eager"), *((experiment.precision, way) for way in ways)]:
         of = dataclasses.replace(experiment, precision=precision, execution=execution)
         try:
-            rows.append(_measured(of, peak))
+            rows.append(_measured(of, rate / flops))
         except Exception as error:  # a way that does not work here is a finding, not the end
             if not rows:
                 raise
@@ -75,12 +75,13 @@ def _measured(experiment: jointens.Experiment, peak: float) -> Row:
 
 
 def table(rows: list[Row]) -> str:
-    told = ["precision  execution          images/s   share of peak   GiB   objective   validation"]
-    told += [
-        f"{row.precision:10} {row.execution:17} {row.images:9,.0f}   {row.share:13.1%} {row.memory:5.1f}   "
-        f"{row.objective:9.4f}   {row.validation:10.4f}{'' if agrees(row, rows) else '   DIFFERS'}"
-        for row in rows
-    ]
+    told = ["precision  execution          images/s   share of peak    GiB   objective   validation"]
+    for row in rows:
+        memory = "–" if math.isnan(row.memory) else f"{row.memory:.1f}"
+        told.append(
+            f"{row.precision:10} {row.execution:17} {row.images:9,.0f} {row.share:15.1%} {memory:>6} "
+            f"{row.objective:11.4f} {row.validation:12.4f}{'' if agrees(row, rows) else '   DIFFERS'}"
+        )
     return "\n".join(told)
 
 

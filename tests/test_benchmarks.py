@@ -66,3 +66,30 @@ def test_other_image_losses_are_told(small_sets, monkeypatch):
     for change in ({"beta_vals": [1]}, {"learning_rate": 0.09}, {"batch_size": 50}):
         _, other = images.undisturbed(dataclasses.replace(experiment, **change))
         assert not images.compared(theirs, other, allowed=2e-5)[1], change
+
+
+def test_a_way_that_fails_or_differs_is_told_and_not_taken(small_sets, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import ways
+
+    keys = {"base_learner": "CNN", "num_learners": 2, "batch_size": 40, "train_size": 160, "val_size": 40}
+    experiment = Experiment(
+        dataset="CIFAR-10", data_root=small_sets, beta_vals=[0.5], seeds=[0], device="cpu", learning_rate=0.05, **keys
+    )
+    measured = ways._measured
+
+    def broken(experiment, peak):
+        if experiment.execution == "graph":
+            raise RuntimeError("no graph\nand more")
+        row = measured(dataclasses.replace(experiment, execution="eager"), peak)
+        if experiment.execution == "streams":
+            row = row._replace(objective=0.8 * row.objective, images=10 * row.images)
+        return row._replace(execution=experiment.execution)
+
+    monkeypatch.setattr(ways, "_measured", broken)
+    rows = ways.compare(experiment, ["graph", "streams", "compiled"], rate=1e12)
+    assert [row.execution for row in rows] == ["eager", "streams", "compiled"]
+    assert "float32, execution=graph fails: RuntimeError: no graph\n" in capsys.readouterr().out
+    assert ways.fastest(rows) == "compiled" and ways.fastest(rows[:2]) is None
+    assert [line.endswith("DIFFERS") for line in ways.table(rows).splitlines()] == [False, False, True, False]
+    assert all(0 < row.share < 1 for row in rows)
