@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .experiment import Cell, Experiment
-from .published import Setting, batches, publish
+from .experiment import Experiment
+from .keys import check_names
+from .published import batches, publish
 from .sweep import OutOfTime, run
 
 # Which of a published setting's keys may be given: those that say where and how it runs, not what is trained.
@@ -35,14 +36,22 @@ def train_missing(*, minutes: float | None = None, **keys: Any) -> Iterator[Path
     Raises:
         InputError: a key that would change what is trained, or nothing that is missing can be trained here.
     """
+    check_names(keys, Experiment.names())
     for name in keys:
-        if name in Experiment.names() and name not in FREE:
+        if name not in FREE:
             raise InputError(
                 f"--missing trains published settings, in which {name} is fixed; free are {', '.join(FREE)}"
             )
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    missing = [(batch.setting, cell) for batch in batches() for cell in batch.missing]
-    experiments = [_alone(setting, cell, keys) for setting, cell in missing]
+    missing, experiments = [], []
+    for batch in batches():
+        if cells := batch.missing:
+            # Without outputs and weights, which are not published.
+            whole = dataclasses.replace(
+                batch.setting.experiment, **{"store_outputs": False, "save_weights": False, **keys}
+            )
+            missing += [(batch.setting, cell) for cell in cells]
+            experiments += [dataclasses.replace(whole, beta_vals=[cell.beta], seeds=[cell.seed]) for cell in cells]
     absent = _absent(experiments)
     if experiments and all(experiment.dataset in absent for experiment in experiments):
         raise InputError(f"nothing that is missing can be trained here: {next(iter(absent.values()))}")
@@ -68,9 +77,3 @@ def _absent(experiments: list[Experiment]) -> dict[str, InputError]:
         except InputError as error:
             wrong[experiment.dataset] = error
     return wrong
-
-
-def _alone(setting: Setting, cell: Cell, keys: dict[str, Any]) -> Experiment:
-    """The setting with this cell alone, without outputs and weights, which are not published."""
-    small = {"store_outputs": False, "save_weights": False}
-    return setting.experiment_with(beta_vals=[cell.beta], seeds=[cell.seed], **{**small, **keys})

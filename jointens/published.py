@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import atomic
 from .errors import InputError
@@ -39,10 +39,7 @@ class Setting(NamedTuple):
 
     @property
     def experiment(self) -> Experiment:
-        return self.experiment_with()
-
-    def experiment_with(self, **keys: Any) -> Experiment:
-        return Experiment.from_profile(profiles_root() / f"{self.profile}.yml", average=self.average, **keys)
+        return Experiment.from_profile(profiles_root() / f"{self.profile}.yml", average=self.average)
 
     @property
     def results(self) -> Results:

@@ -91,7 +91,8 @@ class Trainer:
 
     def run(self) -> list[TrainedCell]:
         """Train every epoch; the best checkpoint is the one with the lowest validation *ensemble* loss."""
-        with working_on(self.device), torch.random.fork_rng(devices=[self.device] if self.train.inputs.is_cuda else []):
+        gpus = [self.device] if self.device.type == "cuda" else []
+        with working_on(self.device), torch.random.fork_rng(devices=gpus):
             torch.manual_seed(derived_seed(self.seeds[0], "dropout"))
             try:
                 return self._run()

@@ -20,6 +20,7 @@ from torch import nn
 from torch._dynamo.utils import counters
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
+import jointens
 from jointens import Ensemble, Experiment, augment, device, ensemble, training
 from jointens.data import Data, Split
 from jointens.device import WARM_UP, Step, choose_way, warn_if_emulated
@@ -349,8 +350,10 @@ def test_bfloat16_reaches_the_losses_of_float32(small_sets, name, monkeypatch):
     assert rounded != pytest.approx(exact, rel=1e-6)
 
 
-def test_what_is_emulated_is_told(monkeypatch):
+def test_what_is_emulated_is_told(monkeypatch, tiny):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    with pytest.warns(UserWarning, match="it is emulated"):
+        jointens.run(tiny(precision="bfloat16"), progress=False)
     with pytest.warns(UserWarning, match="precision is bfloat16, which this cpu does not have: it is emulated"):
         warn_if_emulated("bfloat16", CPU)
     with warnings.catch_warnings():
@@ -361,8 +364,6 @@ def test_what_is_emulated_is_told(monkeypatch):
 
 
 def test_provenance_names_the_way(tiny, tmp_path):
-    import jointens
-
     experiment = tiny(out=str(tmp_path), beta_vals=[0], seeds=[0], num_epochs=1)
     folder = jointens.run(experiment, progress=False).folder
     (cell,) = (folder / "cells").glob("*.json")

@@ -25,6 +25,11 @@ def test_the_stamp_names_small_scale_and_paper_scale(small_sets, tiny):
     keys = {"dataset": "CIFAR-10", "data_root": small_sets, "test_size": 20, "val_size": 20, "num_epochs": 1}
     small = jointens.run(tiny(**keys, base_learner="CNN", seeds=[0]), progress=False)
     assert figures.stamp(small).startswith("small-scale results · CIFAR-10, 64 training examples · CNN, M = 2")
+    assert " · cpu · " in figures.stamp(small)
+
+
+def test_the_stamp_names_a_precision_other_than_float32(tiny):
+    assert " · cpu in bfloat16 · " in figures.stamp(jointens.run(tiny(precision="bfloat16"), progress=False))
 
 
 def test_the_stamp_names_the_seeds_that_are_there(tiny):
