@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +27,26 @@ def write(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill, which then becomes `out`; of what was not filled to the end nothing stays.
+
+    `out` is not there yet, or is empty.
+    """
+    place = out.resolve()
+    folder = place.with_name(f".{place.name}{TEMPORARY}{platform.node()}.{os.getpid()}")
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+        if place.exists():  # it stays the same folder: somebody may be in it
+            for path in folder.iterdir():
+                path.rename(place / path.name)
+        else:
+            folder.rename(place)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -11,16 +11,13 @@ row for each β and seed with the columns `frames.AUTHORS_COLUMNS`. Three things
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
 import io
 import json
 import math
 import os
-import platform
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +29,8 @@ from .frames import AUTHORS_COLUMNS, authors_table, read_authors_table
 from .places import expanded
 from .released import EXPERIMENT_KEYS, OPTIM_KEYS, ORIGIN, read_experiment, read_object
 from .results import RELEASED, Results
-from .training import TrainedCell, learning_rate
+from .schedule import learning_rate
+from .training import TrainedCell
 
 # By what their code divides the training loss, in images; for other data sets by the images seen.
 OFFICIAL_TRAINING = {"CIFAR-10": 50_000, "CIFAR-100": 50_000, "SVHN": 73_257}
@@ -71,7 +69,7 @@ def convert(source: str | os.PathLike, out: str | os.PathLike, /, **overrides: A
             if overrides:
                 raise InputError(f"{source} is jointens' own and knows its keys; given was {', '.join(overrides)}")
             files = _authors_files(Results.at(source))
-            with _whole(out) as folder:
+            with atomic.whole_folder(out) as folder:
                 for name, text in files.items():
                     atomic.write(folder / name, text.encode())
         elif (source / "results.csv").exists() and (source / "experiment.json").exists():
@@ -80,7 +78,7 @@ def convert(source: str | os.PathLike, out: str | os.PathLike, /, **overrides: A
                 read_experiment(source, **overrides), store_outputs=False, save_weights=False
             )
             cells = _cells(source, experiment)
-            with _whole(out) as folder:
+            with atomic.whole_folder(out) as folder:
                 results = Results(experiment, folder, numbers=RELEASED)
                 results.prepare()
                 for trained, provenance in cells:
@@ -103,23 +101,6 @@ def _check_overrides(source: Path, overrides: Mapping[str, Any]) -> None:
     if wrong := [name for name in overrides if name != "average" or settled]:
         open_ones = "none" if settled else "average"
         raise InputError(f"{source} is finished, and its files say {wrong[0]}; allowed here: {open_ones}")
-
-
-@contextlib.contextmanager
-def _whole(out: Path) -> Iterator[Path]:
-    """A folder to fill, which then becomes `out`; of what was not filled to the end nothing stays."""
-    place = out.resolve()
-    folder = place.with_name(f".{place.name}{atomic.TEMPORARY}{platform.node()}.{os.getpid()}")
-    try:
-        folder.mkdir(parents=True)
-        yield folder
-        if place.exists():  # it stays the same folder: somebody may be in it
-            for path in folder.iterdir():
-                path.rename(place / path.name)
-        else:
-            folder.rename(place)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 # ---- ours to theirs

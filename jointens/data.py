@@ -13,9 +13,11 @@ from torch import Tensor
 
 from .augment import Augmentation, Pixels
 from .errors import InputError
+from .image_folders import ImageFiles, read_folders
 from .image_sets import read_images
 from .places import default_data_root, expanded
 from .randomness import generator
+from .toy_imagenet import CLASSES, NUM_TRAIN, NUM_VAL, read_toy_imagenet
 
 
 @dataclass(frozen=True)
@@ -39,25 +41,26 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """A data set as one seed sees it."""
+    """A data set as one seed sees it. ImageNet's parts are files, and its test part is validation once more."""
 
-    train: Split
-    val: Split
-    test: Split
+    train: Split | ImageFiles
+    val: Split | ImageFiles
+    test: Split | ImageFiles
 
 
 @dataclass(frozen=True)
 class Dataset:
     """What is known of a data set before it is read."""
 
-    read: Callable[..., tuple[Tensor, Tensor]]  # inputs (N, ...), targets (N,); a downloaded set takes root, download
+    read: Callable[..., tuple]  # see `load_data` for what it takes and gives
     sizes: tuple[int, int, int]  # train, val, test
     loss: str
-    input_shape: tuple[int, ...]
+    input_shape: tuple[int, ...]  # of images in files as a rule: the key `image_size` may say otherwise
     num_outputs: int  # classes, or 1 for regression
     standardise: bool = False  # by mean and standard deviation of each column of the training part, targets too
     quick: bool = False  # small, and at hand without a download; what it shows is not the paper's scale
     pixels: Pixels | None = None  # of images kept as bytes, whose split does not depend on the seed
+    files: bool = False  # these stay in their files; the test part is the validation part
     augmentation: Augmentation | None = None  # of training images
 
     def prepare(self, inputs: Tensor) -> Tensor:
@@ -98,6 +101,7 @@ def _images(name: str, sizes: tuple[int, int, int], classes: int, pixels: Pixels
 CIFAR_PIXELS = Pixels(mean=(125.3 / 255, 123.0 / 255, 113.9 / 255), std=(63.0 / 255, 62.1 / 255, 66.7 / 255))
 CIFAR_AUGMENTATION = Augmentation(padding=4, flip=True, degrees=15)
 SVHN_PIXELS = Pixels(mean=(0.1307,), std=(0.3081,))
+IMAGENET_PIXELS = Pixels(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 DATASETS = {
     # scikit-learn's digits: 1,797 real handwritten digits, 8×8 grey images, ten classes.
@@ -107,7 +111,15 @@ DATASETS = {
     "CIFAR-10": _images("CIFAR-10", (40_000, 10_000, 10_000), 10, CIFAR_PIXELS, CIFAR_AUGMENTATION),
     "CIFAR-100": _images("CIFAR-100", (40_000, 10_000, 10_000), 100, CIFAR_PIXELS, CIFAR_AUGMENTATION),
     "SVHN": _images("SVHN", (73_257, 13_016, 13_016), 10, SVHN_PIXELS, Augmentation(flip=True)),
-}
+    "ImageNet": Dataset(
+        read_folders, (1_281_167, 50_000, 50_000), "cross_entropy", (3, 224, 224), 1000,
+        pixels=IMAGENET_PIXELS, files=True,
+    ),
+    "toy-imagenet": Dataset(
+        read_toy_imagenet, (NUM_TRAIN, NUM_VAL, NUM_VAL), "cross_entropy", (3, 64, 64), len(CLASSES),
+        pixels=IMAGENET_PIXELS, files=True, quick=True,
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -137,6 +149,10 @@ class Request:
         for part, size, wanted in zip(("train", "val", "test"), dataset.sizes, self.sizes, strict=True):
             if wanted is not None and not 1 <= wanted <= size:
                 raise InputError(f"{part}_size is {wanted}; allowed for {self.name} is 1..{size}")
+        if dataset.files and self.test_size not in (None, self.val_size):
+            raise InputError(
+                f"test_size is {self.test_size}; {self.name} has no test part of its own, only val_size can be given"
+            )
         if self.label_noise and dataset.loss != "cross_entropy":
             raise InputError(f"label_noise is {self.label_noise}; {self.name} is a regression set and allows only 0")
 
@@ -159,8 +175,9 @@ def load_data(
     """The data set `name` as `seed` sees it: its split, its label noise. Stays on the CPU.
 
     Digits and diabetes are split at random by the seed, and a part that is cut keeps the first of its shuffled
-    examples. CIFAR and SVHN have one split for every seed, that of the authors' code, and a part that is cut keeps the
-    first images of every class, as many of each (or one more, if the size is no multiple).
+    examples. The images have one split for every seed, that of the authors' code, and a part that is cut keeps the
+    first images of every class, as many of each (or one more, if the size is no multiple). ImageNet's images stay in
+    their files; it has no test labels, and what is called its test part is the validation part.
 
     Args:
         name: as in the profiles' `dataset`.
@@ -169,8 +186,8 @@ def load_data(
         val_size: see there.
         test_size: see there.
         label_noise: see there.
-        data_root: folder of CIFAR and SVHN, as torchvision lays them out; None: $JOINTENS_DATA, else data/ of the
-            repository.
+        data_root: folder of CIFAR and SVHN, as torchvision lays them out, or of ImageNet, as image_folders.py says;
+            toy-imagenet is drawn into it. None: $JOINTENS_DATA, else data/ of the repository.
         download: fetch CIFAR or SVHN into that folder if they are not there.
 
     Raises:
@@ -178,18 +195,18 @@ def load_data(
     """
     request = Request(name, train_size, val_size, test_size, label_noise)
     dataset = DATASETS[name]
+    root = (expanded(data_root) if data_root else default_data_root()).absolute()
+    if dataset.files:
+        return _files(request, *dataset.read(root, dataset.num_outputs), seed)
     if dataset.pixels:
-        root = expanded(data_root) if data_root else default_data_root()
-        inputs, targets = dataset.read(root.absolute(), download)
+        inputs, targets = dataset.read(root, download)
         train, val, test = _protocol_split(request, targets)
     else:
         inputs, targets = dataset.read()
         train, val, test = _random_split(request, len(inputs), seed)
     targets = targets.clone()  # images are shared by all who read them, labels are not
-    if label_noise:  # drawn for the whole part, so that a smaller one holds the same labels, and no other part changes
-        for part, whole in {"train": train.whole, "val": val.whole}.items():
-            chance = generator(seed, f"noise/{part}")
-            targets[whole] = _with_label_noise(targets[whole], label_noise, dataset.num_outputs, chance)
+    for part, whole in {"train": train.whole, "val": val.whole}.items():
+        targets[whole] = _with_label_noise(targets[whole], request, seed, part)
     data = Data(*(Split(inputs[part.kept], targets[part.kept]) for part in (train, val, test)))
     return _standardised(data) if dataset.standardise else data
 
@@ -217,15 +234,38 @@ def _protocol_split(request: Request, classes: Tensor) -> tuple[Part, Part, Part
         if wanted in (None, size):
             parts.append(Part(whole, whole))
             continue
-        order = _dealt(classes[whole])
-        most = DATASETS[request.name].num_outputs * int(classes[whole].bincount().min())
-        if wanted > most:
-            raise InputError(
-                f"{name}_size is {wanted}; as many of every class are at most {most} in {request.name}, or all {size}"
-            )
-        parts.append(Part(whole, start + order[:wanted]))
+        parts.append(Part(whole, start + _of_every_class(classes[whole], wanted, f"{name}_size", request.name)))
     train, val, test = parts
     return train, val, test
+
+
+def _files(request: Request, train: ImageFiles, val: ImageFiles, seed: int) -> Data:
+    """The parts as the request and the seed have them. What is there has to be what the request says, whatever that is:
+    a sample of ImageNet is not to pass for all of it."""
+    dataset, parts = DATASETS[request.name], {}
+    sizes = zip((train, val), ("train", "val"), request.sizes[:2], dataset.sizes[:2], strict=True)
+    for files, part, wanted, whole in sizes:
+        wanted = wanted or whole
+        if wanted > len(files):
+            raise InputError(
+                f"{files.folder} holds {len(files)} images, of {request.name}'s {whole}; "
+                f"to go on with those give {part}_size={len(files)}"
+            )
+        noisy = ImageFiles(files.folder, files.names, _with_label_noise(files.targets, request, seed, part))
+        if wanted < len(files):
+            noisy = noisy[_of_every_class(files.targets, wanted, f"{part}_size", request.name).numpy()]
+        parts[part] = noisy
+    return Data(**parts, test=parts["val"])
+
+
+def _of_every_class(classes: Tensor, wanted: int, key: str, name: str) -> Tensor:
+    """The rows of the first images of every class, as many of each, `wanted` together."""
+    most = DATASETS[name].num_outputs * int(classes.bincount(minlength=DATASETS[name].num_outputs).min())
+    if wanted > most:
+        raise InputError(
+            f"{key} is {wanted}; as many of every class are at most {most} in {name}, or all {len(classes)}"
+        )
+    return _dealt(classes)[:wanted]
 
 
 def _dealt(classes: Tensor) -> Tensor:
@@ -249,6 +289,10 @@ def _standardised(data: Data) -> Data:
     return Data(*(Split(*part) for part in zip(inputs, targets, strict=True)))
 
 
-def _with_label_noise(targets: Tensor, share: float, num_classes: int, chance: torch.Generator) -> Tensor:
-    redrawn = torch.randint(num_classes, targets.shape, generator=chance)
-    return torch.where(torch.rand(targets.shape, generator=chance) < share, redrawn, targets)
+def _with_label_noise(targets: Tensor, request: Request, seed: int, part: str) -> Tensor:
+    """Of a whole part, so that a smaller one holds the same labels, and no other part changes."""
+    if not request.label_noise:
+        return targets
+    chance = generator(seed, f"noise/{part}")
+    redrawn = torch.randint(DATASETS[request.name].num_outputs, targets.shape, generator=chance)
+    return torch.where(torch.rand(targets.shape, generator=chance) < request.label_noise, redrawn, targets)

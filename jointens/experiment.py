@@ -10,63 +10,31 @@ import difflib
 import functools
 import hashlib
 import json
+import math
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import yaml
 from torch import nn
 
+from .cells import Cell, canonical_beta
 from .data import DATASETS, Data, Request, load_data
 from .decomposition import AVERAGES, LOSSES
 from .device import PRECISIONS, WAYS
 from .errors import InputError
-from .keys import check, check_names, coerced, key, read_yaml
-from .learners import LEARNERS, check_learner, make_learner
+from .imagenet_learners import TIMM
+from .keys import KeyDescription, check, check_names, coerced, described, key, read_yaml
+from .learners import LEARNERS, check_learner, known_learner, make_learner
+from .scales import scale_of
+from .schedule import switches
 
 # Raised when a change of the code changes the numbers of a cell: old results are then another experiment's.
 NUMBERS = 2
 OPTIMISERS = ("SGD", "Adam", "RMSprop")
-SCALES = {  # how an experiment's results are named
-    "quick": "quick results",
-    "small": "small-scale results",
-    "authors": "results with the authors' hyperparameters",
-    "other": "results with other hyperparameters",
-}
-# The authors' shipped sweep, whatever its data set, learner and average.
-AUTHORS = {
-    "num_learners": 5, "width": 1, "optimiser": "SGD", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4,
-    "scheduler": "ExponentialLR", "gamma": 0.2, "lr_switch": [30, 50, 70], "batch_size": 128, "num_epochs": 80,
-    "label_noise": 0.0, "rate_per_learner": False,
-}  # fmt: skip
 SCHEDULERS = ("ExponentialLR", "Linear", "none")
-
-
-class Cell(NamedTuple):
-    """One training run of the grid."""
-
-    beta: float
-    seed: int
-
-    def __str__(self) -> str:
-        return f"beta={self.beta:.12g},seed={self.seed}"
-
-
-class KeyDescription(NamedTuple):
-    """A key of an experiment in words."""
-
-    name: str
-    default: str  # as in a profile
-    meaning: str
-    known: tuple[str, ...]  # the values that are allowed, if they are a list of names
-    identity: bool  # whether a cell's numbers depend on it
-
-
-def canonical_beta(beta: float) -> float:
-    """β as its cell's file names it: twelve digits are all of it, and −0 is 0."""
-    return float(f"{beta:.12g}") + 0.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,9 +54,16 @@ class Experiment:
     val_size: int | None = key(None, "validation examples; none: all", least=1)
     test_size: int | None = key(None, "test examples; none: all", least=1)
     label_noise: float = key(0.0, "share of training and validation labels drawn anew", least=0, most=1)
+    image_size: int | None = key(
+        None, "height and width of images that stay in files, in pixels; none: 64 of toy-imagenet, of ImageNet 224, or "
+        "256 for MobileViT_IN", least=1, most=4096,
+    )  # fmt: skip
+    measured_size: int | None = key(
+        None, "training examples whose losses are measured as those of validation; none: as many as it has", least=0
+    )
 
     # ---- the ensemble
-    base_learner: str = key("MLP", "architecture of every learner", among=tuple(LEARNERS))
+    base_learner: str = key("MLP", "architecture of every learner", among=tuple(LEARNERS), prefix=TIMM)
     hidden: tuple[int, ...] = key((64, 64), "widths of an MLP's hidden layers", least=1, most=100_000)
     width: int = key(1, "factor of all widths, of hidden layers and convolutions", least=1, most=100)
     num_learners: int = key(5, "base learners in the ensemble, M", least=1, most=10_000)
@@ -118,8 +93,15 @@ class Experiment:
         None, "share of Linear at each switch; none: 1 / (switches + 1), so that one switch more would end at zero",
         above=0, most=1,
     )  # fmt: skip
-    lr_switch: tuple[int, ...] | None = key(
-        None, "epochs after which the rate falls; none: 40, 65, 90 % of num_epochs, for Linear every one", least=1
+    lr_switch: tuple[int, ...] | int | None = key(
+        None, "validations after which the rate falls; a single number, not a list: whenever a counter that is 1 at a "
+        "new best is a multiple of it; none: 40, 65, 90 % of all, for Linear every one", least=1,
+    )  # fmt: skip
+    max_patience: int | None = key(
+        None, "validations in a row without a new best after which training stops; none: it never stops early", least=1
+    )
+    validate_every: int | None = key(
+        None, "steps from validation to validation, counted anew in each epoch; none: after each epoch", least=1
     )
     batch_size: int = key(64, "examples per step; a smaller last batch is kept", least=1, most=10**9)
     num_epochs: int = key(60, "passes over the training part", least=1, most=10**9)
@@ -129,7 +111,7 @@ class Experiment:
 
     # ---- where and how it runs: no part of the identity
     data_root: str | None = key(
-        None, "folder of CIFAR and SVHN; none: $JOINTENS_DATA or data/ of the repository", numbers=False
+        None, "folder of CIFAR, SVHN or ImageNet; none: $JOINTENS_DATA or data/ of the repository", numbers=False
     )
     download: bool = key(False, "fetch CIFAR or SVHN into data_root if they are not there", numbers=False)
     device: str = key("auto", "auto (cuda if there is one), cpu, cuda or cuda:N", numbers=False)
@@ -137,6 +119,20 @@ class Experiment:
     execution: str | None = key(
         None, "how a training step is run; none: graph on a GPU, eager on a CPU", numbers=False, among=tuple(WAYS)
     )
+    workers: int | None = key(
+        None, "processes that read images from files; none: one for each core, at most 16, with a GPU, else 0: none",
+        numbers=False, least=0, most=1000,
+    )  # fmt: skip
+    decode: str = key(
+        "cpu", "where JPEG files are decoded and cropped: cpu (by workers) or gpu", numbers=False, among=("cpu", "gpu")
+    )
+    skip_damaged: bool = key(
+        False, "go on without images that cannot be read; otherwise the first one ends the run", numbers=False
+    )
+    checkpoint_seconds: float | None = key(
+        None, "training goes on from checkpoints, written at validations so many seconds or more after the last one; "
+        "none: 0 for images in files, else 60", numbers=False, least=0,
+    )  # fmt: skip
     out: str | None = key(None, "folder of all results; none: runs/ of the repository", numbers=False)
     tag: str | None = key(None, "name of the results folder; none: made from the identity", numbers=False)
     store_outputs: bool = key(True, "keep the learners' test and validation outputs", numbers=False)
@@ -159,8 +155,13 @@ class Experiment:
             if not f"{getattr(self, name)}".isprintable():
                 raise InputError(f"{name} is {getattr(self, name)!r}; allowed are printable characters")
         Request(self.dataset, self.train_size, self.val_size, self.test_size, self.label_noise)
-        check_learner(self.base_learner, DATASETS[self.dataset].input_shape, of=self.dataset)
-        natural = DATASETS[self.dataset].loss
+        dataset = DATASETS[self.dataset]
+        if self.image_size and not dataset.files:
+            raise InputError(f"image_size is {self.image_size}; {self.dataset} has images of one size and allows none")
+        check_learner(self.base_learner, self.input_shape, width=self.width, of=self.dataset)
+        if self.validate_every and self.validate_every > self.steps_per_epoch:
+            raise InputError(f"validate_every is {self.validate_every}; an epoch has only {self.steps_per_epoch} steps")
+        natural = dataset.loss
         if self.loss not in (None, natural):
             raise InputError(f"loss is {self.loss}; {self.dataset} allows {natural}")
         object.__setattr__(self, "loss", natural)
@@ -174,15 +175,7 @@ class Experiment:
     @classmethod
     def described(cls) -> list[KeyDescription]:
         """Every key, as a reader is told of it."""
-        told = []
-        for field in dataclasses.fields(cls):
-            default = list(field.default) if isinstance(field.default, tuple) else field.default
-            text = yaml.safe_dump(default, default_flow_style=True, width=1000).removesuffix("\n...\n").strip()
-            meaning, known = field.metadata["meaning"], field.metadata["check"].get("among", ())
-            told.append(
-                KeyDescription(field.name, text.replace("null", "none"), meaning, known, field.metadata["numbers"])
-            )
-        return told
+        return described(cls)
 
     @classmethod
     def from_dict(cls, keys: Mapping[str, Any], *, where: str = "") -> Experiment:
@@ -225,14 +218,8 @@ class Experiment:
 
     @property
     def scale(self) -> str:
-        """One of `SCALES`: on quick data; with a tiny learner or cut data; with the authors' keys; none of these."""
-        small = self.base_learner in ("MLP", "CNN") or any((self.train_size, self.val_size, self.test_size))
-        if DATASETS[self.dataset].quick:
-            return "quick"
-        own = self.identity()
-        return (
-            "small" if small else "authors" if all(own[name] == value for name, value in AUTHORS.items()) else "other"
-        )
+        """One of `SCALES`, which says how near it is to the paper's."""
+        return scale_of(self)
 
     def load_data(self, seed: int) -> Data:
         """The data as one seed sees them, on the CPU; raises InputError if they are missing or damaged."""
@@ -247,9 +234,36 @@ class Experiment:
 
     def make_learner(self) -> nn.Module:
         """A base learner with fresh weights from torch's global generator."""
-        dataset, learner = DATASETS[self.dataset], LEARNERS[self.base_learner]
-        options = {name: getattr(self, name) for name in learner.options}
-        return make_learner(self.base_learner, dataset.input_shape, dataset.num_outputs, width=self.width, **options)
+        options = {name: getattr(self, name) for name in known_learner(self.base_learner).options}
+        return make_learner(self.base_learner, self.input_shape, DATASETS[self.dataset].num_outputs, **options)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one input, without the batch."""
+        dataset = DATASETS[self.dataset]
+        if not dataset.files:
+            return dataset.input_shape
+        channels, usual, _ = dataset.input_shape
+        own = None if dataset.quick else known_learner(self.base_learner).image_size
+        return channels, *2 * (self.image_size or own or usual,)
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """The examples for training, validation and test."""
+        whole, wanted = DATASETS[self.dataset].sizes, (self.train_size, self.val_size, self.test_size)
+        if DATASETS[self.dataset].files:
+            wanted = (self.train_size, self.val_size, self.val_size)
+        train, val, test = (size or of for size, of in zip(wanted, whole, strict=True))
+        return train, val, test
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(self.sizes[0] / self.batch_size)
+
+    @property
+    def num_validations(self) -> int:
+        """How many there are if training does not stop early."""
+        return self.num_epochs * (self.steps_per_epoch // (self.validate_every or self.steps_per_epoch))
 
     @property
     def cells(self) -> list[Cell]:
@@ -257,13 +271,9 @@ class Experiment:
         return [Cell(beta, seed) for seed in self.seeds for beta in self.beta_vals]
 
     @property
-    def switches(self) -> tuple[int, ...]:
-        """The epochs after which the rate falls, `lr_switch` or its default for this number of epochs."""
-        if self.lr_switch is not None:
-            return self.lr_switch
-        if self.scheduler == "Linear":
-            return tuple(range(1, self.num_epochs))
-        return tuple(max(1, round(share * self.num_epochs)) for share in (0.4, 0.65, 0.9))
+    def switches(self) -> tuple[int, ...] | int:
+        """The validations after which the rate falls, or what the counter of those without a new best is divided by."""
+        return switches(self.lr_switch, self.scheduler, self.num_validations)
 
     @property
     def fall(self) -> float | None:
@@ -275,6 +285,8 @@ class Experiment:
         names = [field.name for field in dataclasses.fields(self) if field.metadata["numbers"]]
         values = {name: getattr(self, name) for name in names}
         values |= {"lr_switch": self.switches, "factor": self.fall}
+        if DATASETS[self.dataset].files:
+            values |= {"image_size": self.input_shape[-1], "test_size": self.val_size}
         return {"numbers": NUMBERS} | {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
 
     @functools.cached_property  # every cell that is read asks for it

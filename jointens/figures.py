@@ -13,8 +13,8 @@ from matplotlib.figure import Figure, SubFigure
 
 from .augment import Augmentation
 from .data import DATASETS
-from .experiment import SCALES
 from .results import Results
+from .scales import SCALES
 from .summaries import complete_seeds, over_beta, reference_beta
 
 if TYPE_CHECKING:

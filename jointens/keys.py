@@ -6,9 +6,10 @@ import contextlib
 import dataclasses
 import difflib
 import os
+import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -24,9 +25,35 @@ def key(default: Any, meaning: str, *, numbers: bool = True, **check: Any) -> An
         default: its value if none is given.
         meaning: in words, with its unit.
         numbers: a cell's numbers depend on it, so it is part of the identity.
-        check: `among` known values, `least` (≥), `above` (>), `most` (≤); for lists they hold for each entry.
+        check: `among` known values (or any text that begins with `prefix`), `least` (≥), `above` (>), `most` (≤); for
+            lists they hold for each entry.
     """
     return dataclasses.field(default=default, metadata={"meaning": meaning, "numbers": numbers, "check": check})
+
+
+class KeyDescription(NamedTuple):
+    """A key of an experiment in words."""
+
+    name: str
+    default: str  # as in a profile
+    meaning: str
+    known: tuple[str, ...]  # the values that are allowed, if they are a list of names
+    identity: bool  # whether a cell's numbers depend on it
+
+
+def described(kind: type) -> list[KeyDescription]:
+    """Every key of a dataclass of keys, as a reader is told of it."""
+    told = []
+    for field in dataclasses.fields(kind):
+        default = list(field.default) if isinstance(field.default, tuple) else field.default
+        text = yaml.safe_dump(default, default_flow_style=True, width=1000).removesuffix("\n...\n").strip()
+        meaning, known = field.metadata["meaning"], _known(field.metadata["check"])
+        told.append(KeyDescription(field.name, text.replace("null", "none"), meaning, known, field.metadata["numbers"]))
+    return told
+
+
+def _known(check: Mapping[str, Any]) -> tuple[str, ...]:
+    return (*check.get("among", ()), *([f"{check['prefix']}NAME"] if "prefix" in check else []))
 
 
 def check_names(names: Iterable[str], known: Sequence[str], *, where: str = "") -> None:
@@ -50,9 +77,9 @@ def read_yaml(text: str) -> Any:
 
 def coerced(name: str, value: Any, hint: Any) -> Any:
     """`value` in the type of its key; texts are read as YAML, since papermill and the command line hand over texts."""
-    optional = type(None) in typing.get_args(hint)
-    kind = typing.get_args(hint)[0] if optional else hint
-    if optional and (value is None or (isinstance(value, str) and value.lower() in ("none", "null", "~", ""))):
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    kind = kinds[0]
+    if type(None) in kinds and (value is None or str(value).lower() in ("none", "null", "~", "")):
         return None
     if isinstance(value, str) and kind is not str:
         with contextlib.suppress(yaml.YAMLError):  # what is no YAML stays a text, which the lines below refuse
@@ -61,6 +88,8 @@ def coerced(name: str, value: Any, hint: Any) -> Any:
         value = os.fspath(value)
     if typing.get_origin(kind) is tuple:
         many = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+        if not many and int in kinds:  # a single number is not a list of one
+            return _scalar(name, value, int)
         values = list(value) if many else [value]
         return tuple(_scalar(name, entry, typing.get_args(kind)[0]) for entry in values)
     return _scalar(name, value, kind)
@@ -84,8 +113,9 @@ def check(name: str, value: Any, check: Mapping[str, Any]) -> None:
     for entry in value if isinstance(value, tuple) else (value,):
         if entry is None:
             continue
-        if "among" in check and entry not in check["among"]:
-            raise InputError(f"{name} is {entry!r}; known are {', '.join(check['among'])}")
+        named = "prefix" in check and entry.startswith(check["prefix"])
+        if "among" in check and entry not in check["among"] and not named:
+            raise InputError(f"{name} is {entry!r}; known are {', '.join(_known(check))}")
         if "least" in check and entry < check["least"]:
             raise InputError(f"{name} is {entry}; allowed is at least {check['least']}")
         if "above" in check and entry <= check["above"]:

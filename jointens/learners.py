@@ -1,11 +1,13 @@
 """Base learners by name: `make_learner("CNN", ...)` builds one, with fresh weights from torch's global generator.
 
-The convolutional ones are those of the authors' sweep, for images of 32×32 pixels; with three channels and ten classes
-ResNet18 has 11,173,962 parameters, ResNet34 21,282,122, VGG 14,991,946 and CNN 31,340.
+The convolutional ones here are those of the authors' sweep, for images of 32×32 pixels; with three channels and ten
+classes ResNet18 has 11,173,962 parameters, ResNet34 21,282,122, VGG 14,991,946 and CNN 31,340. Those for ImageNet are
+in imagenet_learners.py.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from .errors import InputError
+from .imagenet_learners import TIMM, TORCHVISION, check_timm, from_timm, from_torchvision, mobile_vit
 
 
 def mlp(input_shape: Sequence[int], num_outputs: int, *, width: int, hidden: Sequence[int] = (64, 64, 64)) -> nn.Module:
@@ -77,33 +80,62 @@ class Learner:
     """What is known of a base learner before it is built."""
 
     build: Callable[..., nn.Module]  # (input_shape, num_outputs, width=, and the options)
-    options: tuple[str, ...] = ()  # the keys of an experiment that are its own
+    options: tuple[str, ...] = ("width",)  # the keys of an experiment that it takes
     smallest: int | None = None  # images it takes are at least so high and wide, in pixels; None: any input
+    channels: int | None = None  # that its images have; None: any number
+    multiple: int = 1  # of that many pixels are height and width
+    image_size: int | None = None  # on ImageNet, in pixels, if it is another than of the other learners
+
+
+def _on_imagenet(name: str) -> Learner:
+    return Learner(functools.partial(from_torchvision, name), options=(), smallest=32, channels=3)
 
 
 LEARNERS = {
-    "MLP": Learner(mlp, options=("hidden",)),
+    "MLP": Learner(mlp, options=("width", "hidden")),
     "CNN": Learner(cnn, smallest=16),
     "ResNet18": Learner(lambda *of, **keys: resnet((2, 2, 2, 2), *of, **keys), smallest=1),
     "ResNet34": Learner(lambda *of, **keys: resnet((3, 4, 6, 3), *of, **keys), smallest=1),
     "VGG": Learner(vgg, smallest=32),
+    **{name: _on_imagenet(name) for name in TORCHVISION},
+    "MobileViT_IN": Learner(mobile_vit, options=(), smallest=64, channels=3, multiple=64, image_size=256),
 }
 
 
-def check_learner(name: str, input_shape: Sequence[int], *, of: str = "the inputs") -> None:
+def known_learner(name: str) -> Learner:
+    """What is known of the learner of that name, one of `LEARNERS` or `timm:NAME`; raises InputError for any other."""
+    if name.startswith(TIMM):
+        return Learner(functools.partial(from_timm, name.removeprefix(TIMM)), options=(), smallest=1)
+    if name not in LEARNERS:
+        raise InputError(f"unknown base learner {name!r}; known are {', '.join(LEARNERS)} and {TIMM}NAME")
+    return LEARNERS[name]
+
+
+def check_learner(name: str, input_shape: Sequence[int], *, width: int = 1, of: str = "the inputs") -> None:
     """Whether the learner of that name takes inputs of that shape; raises InputError (a ValueError) if not.
 
+    width: the factor of its widths, which only the small ones have.
     of: whose inputs they are, for the message.
     """
-    if name not in LEARNERS:
-        raise InputError(f"unknown base learner {name!r}; known are {', '.join(LEARNERS)}")
-    smallest = LEARNERS[name].smallest
-    if smallest and (len(input_shape) != 3 or min(input_shape[1:]) < smallest):
-        has = "×".join(map(str, input_shape))
+    learner, has = known_learner(name), "×".join(map(str, input_shape))
+    if width != 1 and "width" not in learner.options:
+        raise InputError(f"width is {width}; {name} has fixed widths and allows only 1")
+    if learner.smallest and (len(input_shape) != 3 or min(input_shape[1:]) < learner.smallest):
         raise InputError(
-            f"base_learner is {name}, which takes images of at least {smallest}×{smallest} pixels; "
+            f"base_learner is {name}, which takes images of at least {learner.smallest}×{learner.smallest} pixels; "
             f"{of} has inputs of shape {has}"
         )
+    if learner.channels not in (None, input_shape[0]):
+        raise InputError(
+            f"base_learner is {name}, which takes images of {learner.channels} channels; {of} has inputs of shape {has}"
+        )
+    if any(size % learner.multiple for size in input_shape[1:]):
+        raise InputError(
+            f"base_learner is {name}, whose images' sides are multiples of {learner.multiple} pixels; "
+            f"{of} has inputs of shape {has}"
+        )
+    if name.startswith(TIMM):
+        check_timm(name.removeprefix(TIMM), tuple(input_shape))
 
 
 def make_learner(name: str, input_shape: Sequence[int], num_outputs: int, *, width: int = 1, **options) -> nn.Module:
@@ -114,11 +146,14 @@ def make_learner(name: str, input_shape: Sequence[int], num_outputs: int, *, wid
         input_shape: the shape of one input, without the batch; of an image `(channels, height, width)`.
         num_outputs: classes, or 1 for regression.
         width: all widths, of hidden layers and of convolutions, times this; one learner with `width=M` is what an
-            ensemble of M is to be compared with.
+            ensemble of M is to be compared with. Learners for ImageNet have none but 1.
         options: what the learner of that name takes (`hidden`, the widths, for MLP).
 
     Raises:
         InputError: an unknown name, or inputs that the learner does not take; the message lists what is allowed.
     """
-    check_learner(name, input_shape)
-    return LEARNERS[name].build(input_shape, num_outputs, width=width, **options)
+    check_learner(name, input_shape, width=width)
+    learner = known_learner(name)
+    if "width" in learner.options:
+        options["width"] = width
+    return learner.build(input_shape, num_outputs, **options)

@@ -4,11 +4,13 @@
 <out>/<tag>/cells/beta=0.2,seed=3.json   one finished cell: history, test metrics, provenance
 <out>/<tag>/cells/beta=0.2,seed=3.npz    its learners' outputs            (store_outputs)
 <out>/<tag>/cells/….safetensors          its weights at the best epoch    (save_weights)
+<out>/<tag>/unfinished/….json, ….pt      of a cell in training: its history so far, and what it goes on from
 <out>/<tag>/results.csv                  the cells as a table with the authors' fifteen columns
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -134,7 +136,10 @@ class Results:
         return record
 
     def write(self, trained: TrainedCell, provenance: dict[str, Any]) -> None:
-        """Write a finished cell; its JSON file comes last, since a cell is done when that is there."""
+        """Write a finished cell; its JSON file comes last, since a cell is done when that is there.
+
+        What was written of it before it was finished is removed.
+        """
         cell = trained.cell
         if self.experiment.store_outputs:
             arrays = {name: value.numpy() for name, value in trained.outputs.items()}
@@ -144,17 +149,40 @@ class Results:
 
             weights = {name: value.contiguous() for name, value in trained.weights.items()}
             atomic.write(self.path(cell, ".safetensors"), save(weights))
+        atomic.write(self.path(cell), self._record(trained, provenance))
+        for suffix in (".pt", ".json"):
+            self.unfinished_path(cell, suffix).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # others are in there, or it never was
+            (self.folder / "unfinished").rmdir()
+
+    def _record(self, trained: TrainedCell, provenance: dict[str, Any]) -> bytes:
+        """A cell's JSON file."""
         record = {
-            "beta": cell.beta,
-            "seed": cell.seed,
+            "beta": trained.cell.beta,
+            "seed": trained.cell.seed,
             "experiment": self._mark,
             "best_epoch": trained.best_epoch,
             "test": trained.test,
             "history": trained.history,
             "provenance": provenance,
         }
-        text = json.dumps(_finite(record), allow_nan=False, separators=(",", ":"))
-        atomic.write(self.path(cell), text.encode())
+        return json.dumps(_finite(record), allow_nan=False, separators=(",", ":")).encode()
+
+    # ---- cells in training
+
+    def unfinished_path(self, cell: Cell, suffix: str = ".json") -> Path:
+        return self.folder / "unfinished" / f"{cell}{suffix}"
+
+    def write_unfinished(self, trained: TrainedCell, provenance: dict[str, Any]) -> None:
+        """Write what is known of a cell so far, in the same form."""
+        path = self.unfinished_path(trained.cell)
+        path.parent.mkdir(exist_ok=True)
+        atomic.write(path, self._record(trained, provenance))
+
+    def unfinished_records(self) -> list[dict[str, Any]]:
+        """The records of the experiment's cells in training, whose tests are null, in the order of its grid."""
+        paths = [self.unfinished_path(cell) for cell in self.experiment.cells if not self.is_done(cell)]
+        return [self._read(path) for path in paths if path.exists()]
 
     def records(self) -> list[dict[str, Any]]:
         """The records of the experiment's finished cells, in the order of its grid: their JSON files as dicts."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import subprocess
+import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,14 @@ import numpy
 import torch
 from tqdm import tqdm
 
+from .checkpoints import Checkpoint
+from .data import DATASETS
 from .device import choose_device, choose_way, warn_if_emulated
 from .experiment import Cell, Experiment
-from .learners import LEARNERS
+from .learners import known_learner
 from .results import Results
-from .training import Trainer, new_ensemble
+from .schedule import looks_back
+from .training import TrainedCell, Trainer, new_ensemble
 
 # Parameters, over all runs and learners, that one stack may hold: with gradients, momentum and the best checkpoint
 # four times as many numbers are kept, so this is about half a gigabyte.
@@ -42,9 +47,9 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
         deadline: a time of `time.monotonic`, in seconds, by which all of it has to be finished.
 
     Raises:
-        jointens.sweep.OutOfTime: a stack would not be finished by the deadline, as its epochs so far tell.
+        jointens.sweep.OutOfTime: a stack would not be finished by the deadline, as its validations so far tell.
         InputError: the folder holds another experiment or cannot be written, or the device is not here. Nothing is
-            trained then.
+            trained then. Or an image is damaged, or a checkpoint; what was finished before is kept.
     """
     device = choose_device(experiment.device)
     way = choose_way(experiment.execution, device)
@@ -57,47 +62,65 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
         results.prepare()
         warn_if_emulated(experiment.precision, device)
     bar = tqdm(
-        total=len(stacks) * experiment.num_epochs,
+        total=len(stacks) * experiment.num_validations,
         desc=experiment.name,
-        unit="epoch",
+        unit="validation" if experiment.validate_every else "epoch",
         disable=not (progress and stacks),
         dynamic_ncols=True,
     )
     with bar:
-        for stack in stacks:
-            start, watch = time.perf_counter(), _Watch(experiment.num_epochs, deadline)
-
-            def on_epoch(epoch: int, losses: dict[str, float], watch: _Watch = watch) -> None:
-                watch(epoch)
-                bar.set_postfix({f"val {name}": f"{value:.4f}" for name, value in losses.items()}, refresh=False)
-                bar.update()
-
-            trained = Trainer(experiment, stack, on_epoch=on_epoch).run()
-            told = provenance(device, way, stack, seconds=time.perf_counter() - start)
-            for cell in trained:
+        for number, stack in enumerate(stacks):
+            about = functools.partial(provenance, device, way, stack)
+            bar.n = number * experiment.num_validations
+            for cell, told in _train(experiment, stack, results, bar, deadline, about):
                 if not results.is_done(cell.cell):
                     results.write(cell, told)
     results.write_csv()
     return results
 
 
+def _train(
+    experiment: Experiment, stack: list[Cell], results: Results, bar: tqdm, deadline: float | None, about: Callable
+) -> list[tuple[TrainedCell, dict[str, Any]]]:
+    """Train a stack, with a checkpoint if it is a single cell; gives its cells, each with its provenance.
+
+    bar: moves with each validation.
+    about: gives the provenance for `seconds=`.
+    """
+    watch, before = _Watch(experiment.num_validations, deadline), bar.n
+    checkpoint = Checkpoint(results, stack[0])
+
+    def on_validation(number: int, losses: dict[str, float]) -> None:
+        if len(stack) == 1 and checkpoint.write_if_due(trainer):
+            (cell,) = trainer.so_far()
+            results.write_unfinished(cell, about(seconds=checkpoint.spent()))
+        watch(number)
+        bar.set_postfix({f"val {name}": f"{value:.4f}" for name, value in losses.items()}, refresh=False)
+        bar.update(before + number - bar.n)
+
+    trainer = Trainer(experiment, stack, on_validation=on_validation)
+    if len(stack) == 1 and checkpoint.load_into(trainer):
+        bar.write(f"{experiment.name}: {stack[0]} goes on after {len(trainer.history)} validations", file=sys.stderr)
+        bar.update(len(trainer.history))
+    return [(cell, about(seconds=checkpoint.spent())) for cell in trainer.run()]
+
+
 class _Watch:
-    """Looks at the time after each epoch, and raises OutOfTime as soon as what is left of a stack is too much."""
+    """Looks at the time after each validation; raises OutOfTime as soon as what is left of a stack is too much."""
 
-    def __init__(self, num_epochs: int, deadline: float | None):
-        self.num_epochs, self.deadline = num_epochs, deadline
-        self.begun = 0.0  # the end of the first epoch, in which a GPU is got ready
+    def __init__(self, total: int, deadline: float | None):
+        self.total, self.deadline = total, deadline
+        self.first = None  # validation of this process, and its time: before it a GPU is got ready
 
-    def __call__(self, epoch: int) -> None:
-        if self.deadline is None or epoch == self.num_epochs:
+    def __call__(self, number: int) -> None:
+        if self.deadline is None or number == self.total:
             return
         now = time.monotonic()
-        if epoch == 1:
-            self.begun = now
-        each = (now - self.begun) / max(1, epoch - 1)
-        late = now + each * (self.num_epochs - epoch) - self.deadline
+        self.first = self.first or (number, now)
+        each = (now - self.first[1]) / max(1, number - self.first[0])
+        late = now + each * (self.total - number) - self.deadline
         if late > 0:
-            raise OutOfTime(f"given up after {epoch} of {self.num_epochs} epochs: {late:.0f} s more are needed")
+            raise OutOfTime(f"given up after {number} of {self.total} validations: {late:.0f} s more are needed")
 
 
 def plan(experiment: Experiment, results: Results) -> list[list[Cell]]:
@@ -125,10 +148,12 @@ def _broken_stacks(results: Results, missing: Sequence[Cell]) -> list[list[Cell]
 
 def _stack_size(experiment: Experiment) -> int:
     """How many runs train as one tensor program: decided by the experiment alone, never by the machine."""
+    if looks_back(experiment):  # then each run has a rate of its own
+        return 1
     with torch.device("meta"):  # the architecture alone, without the work of drawing weights
         ensemble = new_ensemble(experiment)
     # Of image learners it is the activations that are large, not the weights: one run at a time.
-    if not ensemble.stacked or LEARNERS[experiment.base_learner].smallest:
+    if not ensemble.stacked or DATASETS[experiment.dataset].files or known_learner(experiment.base_learner).smallest:
         return 1
     return max(1, STACK_PARAMETERS // experiment.num_parameters)
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .data import DATASETS, Split
-from .decomposition import decompose_unchecked, ensemble_output_unchecked, joint_objective
+from .decomposition import decompose_unchecked, joint_objective
 from .device import WAYS, Step, Way, autocast, choose_device, choose_way, cuda_graph, working_on
 from .ensemble import Ensemble, seeded_learners
 from .experiment import Cell, Experiment
-from .randomness import derived_seed, generator
+from .feeding import make_feed
+from .measuring import mean_over, measure, moved, of_run, transposed
+from .optimisers import make_optimiser
+from .randomness import derived_seed
+from .schedule import Schedule
 
-# Forwards without gradients take at least a training batch of each run. On a CPU, so many examples over all runs that
-# the layers' outputs stay in its cache; on a GPU, so many numbers that it is busy: 2,730 images of 3×32×32.
-EVALUATED_EXAMPLES, EVALUATED_NUMBERS = 1000, 2**23
-
-# Called after each epoch with its number, from 1, and the stack's mean losses (host numbers).
-OnEpoch = Callable[[int, dict[str, float]], None]
+# Called after each validation with its number, from 1, and the stack's mean losses (host numbers).
+OnValidation = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class TrainedCell:
     """What training one cell left: plain numbers and CPU tensors."""
 
     cell: Cell
-    best_epoch: int  # counted from 1; 0: no epoch had a finite validation loss, "best" is the initial weights
-    history: dict  # one entry per epoch: learning_rate, objective, train and val with the keys of `measure`
-    test: dict  # "best" and "last", each with the keys of `measure`
+    best_epoch: int  # the validation, from 1; 0: none had a finite loss, "best" is the initial weights
+    history: dict  # one entry per validation: learning_rate, objective, train and val with the keys of `measure`
+    test: dict  # "best" and "last", each with the keys of `measure`; None: not known (yet)
     outputs: dict[str, Tensor]  # test and validation outputs (M, N, K) at the best and last epoch, and targets (N,)
     weights: dict[str, Tensor]  # (M, ...) at the best epoch
 
@@ -46,87 +47,119 @@ def new_ensemble(experiment: Experiment, seeds: Sequence[int] | None = None, way
     return Ensemble(learners, runs=runs, stack=experiment.stack, compiled=way.compiled, streams=way.streams)
 
 
-def measure(outputs: Tensor, targets: Tensor, *, loss: str, average: str) -> dict[str, Tensor]:
-    """Mean losses over the examples, and accuracies for classification.
-
-    outputs `(R, M, N, K)`, targets `(R, N)` → individual, ensemble, diversity, accuracy: `(R,)`;
-    learner_accuracy: `(R, M)`. Losses in nats or squared target units, accuracies as fractions.
-    """
-    parts = decompose_unchecked(outputs, targets, loss=loss, average=average)
-    means = {name: part.mean(-1) for name, part in parts._asdict().items()}
-    if loss == "cross_entropy":
-        joint = ensemble_output_unchecked(outputs, loss=loss, average=average)  # (R, N, K)
-        # The index of the maximum, not argmax: over few classes that is several times slower on a CPU.
-        means["accuracy"] = (joint.max(-1).indices == targets).float().mean(-1)
-        means["learner_accuracy"] = (outputs.max(-1).indices == targets.unsqueeze(-2)).float().mean(-1)
-    return means
-
-
 class Trainer:
     """Trains R cells of one experiment at once; `run()` gives their results.
 
-    The runs share nothing but the program: the loss is the sum over runs, so each run's gradient is its own.
+    The runs share nothing but the program: the loss is the sum over runs, so each run's gradient is its own. Where a
+    schedule looks back at what validations showed, or images stay in files, R is 1.
+
+    Args:
+        experiment: the setting.
+        cells: which of its runs.
+        on_validation: called after each validation, when everything is as `state()` gives it.
     """
 
-    def __init__(self, experiment: Experiment, cells: Sequence[Cell], *, on_epoch: OnEpoch | None = None):
-        self.experiment, self.cells, self.on_epoch = experiment, list(cells), on_epoch
+    def __init__(self, experiment: Experiment, cells: Sequence[Cell], *, on_validation: OnValidation | None = None):
+        self.experiment, self.cells, self.on_validation = experiment, list(cells), on_validation
         self.device = choose_device(experiment.device)
         way = WAYS[choose_way(experiment.execution, self.device)]
         self.seeds = list(dict.fromkeys(cell.seed for cell in cells))  # S distinct ones, S ≤ R
-        self.dataset = DATASETS[experiment.dataset]
-        data = [experiment.load_data(seed) for seed in self.seeds]
-        # The data of each seed, (S, N, ...); runs of the same seed pick the same ones.
-        self.train, self.val, self.test = (
-            _side_by_side([getattr(of, part) for of in data], self.device) for part in ("train", "val", "test")
-        )
+        self.prepare = DATASETS[experiment.dataset].prepare
+        self.feed = make_feed(experiment, self.seeds, self.device, len(self.cells))
         self.run_seed = torch.tensor([self.seeds.index(cell.seed) for cell in cells], device=self.device)  # (R,)
-        self.rows = torch.arange(len(self.seeds), device=self.device).unsqueeze(1)  # (S, 1)
         self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)  # (R,)
-        self.orders = [generator(seed, "order") for seed in self.seeds]
-        self.chances = [generator(seed, "augmentation") for seed in self.seeds]
         self.ensemble = new_ensemble(experiment, [cell.seed for cell in cells], way).to(self.device)
-        self.optimiser = _optimiser(experiment, self.ensemble)
-        self.total = torch.zeros(len(cells), device=self.device)  # (R,), the objective summed over an epoch's examples
+        self.optimiser = make_optimiser(experiment, self.ensemble)
         self.step = Step(self._train_step, record=cuda_graph if way.graph and self.device.type == "cuda" else None)
+        self.schedule = Schedule(experiment)
+        self.epoch, self.steps = 1, 0  # where training is: in which epoch, and after how many of its steps
+        self.goes_on = True
+        self.history: list[dict] = []
+        self.epoch_objectives: list[Tensor] = []  # (R,) each, of whole epochs
+        # The objective summed over examples, since the last validation and since the epoch began, and their numbers.
+        self.total, self.seen = torch.zeros(len(cells), device=self.device), 0  # (R,)
+        self.epoch_total, self.epoch_seen = torch.zeros_like(self.total, dtype=torch.float64), 0
+        self.best_loss = torch.full_like(self.total, torch.inf)
+        self.best_epoch = torch.zeros_like(self.run_seed)
+        self.best_weights = {name: value.clone() for name, value in self.ensemble.weights().items()}
+        self._random: dict[str, Tensor] | None = None  # where the streams of dropout masks are to go on
 
     def run(self) -> list[TrainedCell]:
-        """Train every epoch; the best checkpoint is the one with the lowest validation *ensemble* loss."""
+        """Train to the end; the best checkpoint is the one with the lowest validation *ensemble* loss."""
         gpus = [self.device] if self.device.type == "cuda" else []
         with working_on(self.device), torch.random.fork_rng(devices=gpus):
             torch.manual_seed(derived_seed(self.seeds[0], "dropout"))
+            if self._random:
+                torch.set_rng_state(self._random["cpu"])
+                if gpus:
+                    torch.cuda.set_rng_state(self._random["cuda"], self.device)
             try:
-                return self._run()
+                self._run()
+                return self._finished()
             finally:
                 self.step.forget()  # its memory, which would be held until Python looks for circles
 
-    def _run(self) -> list[TrainedCell]:
-        num_runs, history = len(self.cells), []
-        best_loss = torch.full((num_runs,), torch.inf, device=self.device)
-        best_epoch = torch.zeros(num_runs, dtype=torch.int64, device=self.device)
-        best_weights = {name: value.clone() for name, value in self.ensemble.weights().items()}
-        # What the training loss is read off: as many training examples as there are validation examples.
-        seen = Split(*(part[:, : self.val.inputs.shape[1]] for part in (self.train.inputs, self.train.targets)))
+    def _run(self) -> None:
+        steps_per_epoch = self.experiment.steps_per_epoch
+        every = self.experiment.validate_every or steps_per_epoch
+        while self.goes_on and self.epoch <= self.experiment.num_epochs:
+            batches = self.feed.epoch(skip=self.steps)
+            while self.goes_on and self.steps < steps_per_epoch:
+                number = min(every - self.steps % every, steps_per_epoch - self.steps)
+                self._set_rate(self.schedule.rate)
+                self.train_steps(itertools.islice(batches, number))
+                self.steps += number
+                if self.steps % every == 0:
+                    self._validate()
+            if self.goes_on:
+                self._end_epoch()
 
-        for epoch in range(1, self.experiment.num_epochs + 1):
-            rate = learning_rate(self.experiment, epoch)
-            self._set_rate(rate)
-            objective = self.train_epoch()
-            train, val = self.evaluate(seen), self.evaluate(self.val)
-            history.append({"learning_rate": rate, "objective": objective, "train": train, "val": val})
+    def train_epoch(self) -> Tensor:
+        """One pass over the training part; returns the mean objective of each run, `(R,)`."""
+        self.total.zero_()
+        self.seen = 0
+        self.train_steps(self.feed.epoch())
+        return self.total / self.seen
 
-            better = val["ensemble"] < best_loss  # (R,); never true for NaN
-            best_loss = torch.where(better, val["ensemble"], best_loss)
-            best_epoch = torch.where(better, epoch, best_epoch)
-            for name, value in self.ensemble.weights().items():  # (R, M, ...)
-                best = best_weights[name]
-                torch.where(better.view(-1, *[1] * (value.ndim - 1)), value, best, out=best)
-            if self.on_epoch:  # the epoch's only wait for the device
-                self.on_epoch(epoch, {name: val[name].mean().item() for name in ("ensemble", "individual")})
+    def train_steps(self, batches: Iterable[tuple[Tensor, ...]]) -> None:
+        """A training step for each batch of the feed; adds what it sees to `total` and `seen`."""
+        self.ensemble.train()
+        for batch in batches:
+            if batch:  # otherwise all its images are damaged
+                self.step(*batch)
+                self.seen += batch[0].shape[1]
 
-        outputs = {"last": self._final_outputs()}
-        self.ensemble.load_weights(best_weights)
-        outputs["best"] = self._final_outputs()
-        return self._results(best_epoch, history, outputs, best_weights)
+    def _validate(self) -> None:
+        entry = {"learning_rate": self.schedule.rate, "objective": self.total / self.seen}
+        if self.experiment.validate_every:
+            entry |= {"epoch": self.epoch, "step": (self.epoch - 1) * self.experiment.steps_per_epoch + self.steps}
+        if self.feed.measured is not None:
+            entry["train"] = self.evaluate(self.feed.measured)
+        val = entry["val"] = self.evaluate(self.feed.val)
+        self.history.append(entry)
+        self.epoch_total += self.total
+        self.epoch_seen += self.seen
+        self.total.zero_()
+        self.seen = 0
+
+        better = val["ensemble"] < self.best_loss  # (R,); never true for NaN
+        self.best_loss = torch.where(better, val["ensemble"], self.best_loss)
+        self.best_epoch = torch.where(better, len(self.history), self.best_epoch)
+        for name, value in self.ensemble.weights().items():  # (R, M, ...)
+            best = self.best_weights[name]
+            torch.where(better.view(-1, *[1] * (value.ndim - 1)), value, best, out=best)
+        self.goes_on = self.schedule.after_validation(self.schedule.looks_back and bool(better.all()))
+        if self.on_validation:  # the only wait for the device on the way, but for a schedule that looks back
+            losses = {name: val[name].mean().item() for name in ("ensemble", "individual")}
+            self.on_validation(len(self.history), losses)
+
+    def _end_epoch(self) -> None:
+        """What was seen since the last validation is this epoch's, and the next validation's."""
+        if self.experiment.validate_every:
+            mean = (self.epoch_total + self.total) / (self.epoch_seen + self.seen)
+            self.epoch_objectives.append(mean.float())
+        self.epoch_total, self.epoch_seen = -self.total.double(), -self.seen
+        self.epoch, self.steps = self.epoch + 1, 0
 
     def _set_rate(self, rate: float) -> None:
         if any(group["lr"] != rate for group in self.optimiser.param_groups):
@@ -134,26 +167,9 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 
-    def train_epoch(self) -> Tensor:
-        """One pass over the training part; returns the mean objective of each run, `(R,)`."""
-        self.ensemble.train()
-        num_examples, size = self.train.inputs.shape[1], self.experiment.batch_size
-        drawn = [torch.stack([torch.randperm(num_examples, generator=order) for order in self.orders])]  # (S, N)
-        if augment := self.dataset.augmentation:
-            drawn.append(torch.stack([augment.draw(num_examples, chance) for chance in self.chances]))  # (S, N, 4)
-        drawn = [of.to(self.device) for of in drawn]  # the epoch's at once: a copy in each step would wait for it
-        self.total.zero_()
-        for start in range(0, num_examples, size):
-            self.step(*(of[:, start : start + size] for of in drawn))
-        return self.total / num_examples
-
-    def _train_step(self, columns: Tensor, draws: Tensor | None = None) -> None:
-        """Train on the examples `(S, B)` of each seed, augmented as `draws`, `(S, B, 4)`, say. Nothing waits for it."""
-        batch = self.train[self.rows, columns]  # (S, B, ...)
-        if draws is not None:
-            images = self.dataset.augmentation(batch.inputs.flatten(0, 1), draws.flatten(0, 1))
-            batch = Split(images.view(batch.inputs.shape), batch.targets)
-        objective = self._objective(self._of_runs(batch))  # (R, B)
+    def _train_step(self, *batch: Tensor) -> None:
+        """Train on a batch of the feed. Nothing waits for it."""
+        objective = self._objective(self._of_runs(self.feed.batch(*batch)))  # (R, B)
         loss = objective.mean(-1).sum()
         if self.experiment.rate_per_learner:
             loss = loss * self.experiment.num_learners
@@ -164,7 +180,7 @@ class Trainer:
 
     def _of_runs(self, batch: Split) -> Split:
         """What each run's learners are given: a batch of each seed `(S, B, ...)` → of each run `(R, B, ...)`."""
-        return Split(self.dataset.prepare(batch.inputs)[self.run_seed], batch.targets[self.run_seed])
+        return Split(self.prepare(batch.inputs)[self.run_seed], batch.targets[self.run_seed])
 
     def _objective(self, batch: Split) -> Tensor:
         parts = decompose_unchecked(self._forward(batch.inputs), batch.targets, **self._theory)
@@ -180,115 +196,96 @@ class Trainer:
     def _theory(self) -> dict[str, str]:
         return {"loss": self.experiment.loss, "average": self.experiment.average}
 
-    def evaluate(self, split: Split) -> dict[str, Tensor]:
-        """`measure` of the learners on a part of the data."""
-        return self._measure(self._outputs(split), split)
+    # ---- evaluation
+
+    def evaluate(self, part) -> dict[str, Tensor]:
+        """`measure` of the learners on a part of the data, one of the feed's."""
+        return mean_over((measure(*group, **self._theory), group[1].shape[-1]) for group in self._groups(part))
 
     @torch.no_grad()
-    def _outputs(self, split: Split) -> Tensor:
-        """The learners' outputs on a part of the data, `(R, M, N, K)`."""
+    def _groups(self, part) -> Iterator[tuple[Tensor, Tensor]]:
+        """The learners' outputs on a part, and its targets, group by group: `(R, M, N, K)` and `(R, N)`."""
         self.ensemble.eval()
-        inputs = split.inputs
-        room = EVALUATED_NUMBERS // inputs[0, 0].numel() if inputs.is_cuda else EVALUATED_EXAMPLES
-        size = max(self.experiment.batch_size, room // len(self.cells))
-        chunks = inputs.chunk(math.ceil(inputs.shape[1] / size), dim=1)  # of one size, for which cuDNN chooses once
-        # Joined along the examples as the last axis in memory, which is how stacked perceptrons leave them.
-        outputs = [self._forward(self.dataset.prepare(chunk)[self.run_seed]).mT for chunk in chunks]
-        return torch.cat(outputs, dim=-1).mT
+        for chunks in self.feed.groups(part):
+            outputs, targets = [], []
+            for chunk in chunks:
+                of_runs = self._of_runs(chunk)
+                # Joined along the examples as the last axis in memory, which is how stacked perceptrons leave them.
+                outputs.append(self._forward(of_runs.inputs).mT)
+                targets.append(of_runs.targets)
+            yield torch.cat(outputs, dim=-1).mT, torch.cat(targets, dim=-1)
 
-    @torch.no_grad()
-    def _measure(self, outputs: Tensor, split: Split) -> dict[str, Tensor]:
-        return measure(outputs, split.targets[self.run_seed], **self._theory)
+    def _tested(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Test metrics, and if they are stored the outputs on test and validation data with their targets."""
+        if not self.experiment.store_outputs:
+            return self.evaluate(self.feed.test), {}
+        told, kept = {}, {}
+        for part in ("test", "val"):
+            if part == "val" and self.feed.val is self.feed.test:  # ImageNet's
+                kept |= {name.replace("test", "val"): value for name, value in kept.items()}
+                continue
+            groups = list(self._groups(getattr(self.feed, part)))
+            told[part] = mean_over((measure(*group, **self._theory), group[1].shape[-1]) for group in groups)
+            for name, tensors, axis in zip(("outputs", "targets"), zip(*groups, strict=True), (-2, -1), strict=True):
+                kept[f"{part}_{name}"] = torch.cat(tensors, dim=axis) if len(tensors) > 1 else tensors[0]
+        return told["test"], kept
 
-    def _final_outputs(self) -> dict[str, Tensor]:
-        return {"test": self._outputs(self.test), "val": self._outputs(self.val)}
+    # ---- results
 
-    def _results(self, best_epoch: Tensor, history: list[dict], outputs: dict, weights: dict) -> list[TrainedCell]:
+    def _finished(self) -> list[TrainedCell]:
+        test, outputs = {}, {}
+        test["last"], kept = self._tested()
+        outputs |= {name if "targets" in name else f"{name}_last": value for name, value in kept.items()}
+        self.ensemble.load_weights(self.best_weights)
+        test["best"], kept = self._tested()
+        outputs |= {f"{name}_best": value for name, value in kept.items() if "targets" not in name}
+        return self._cells(test, outputs, self.best_weights)
+
+    def so_far(self) -> list[TrainedCell]:
+        """The cells as they are now: their history, without tests, outputs and weights."""
+        return self._cells({"best": None, "last": None}, {}, {})
+
+    def _cells(self, test: dict, outputs: dict, weights: dict) -> list[TrainedCell]:
         """Everything to the host, and apart by run."""
-        test = {when: _to_host(self._measure(parts["test"], self.test)) for when, parts in outputs.items()}
-        history, outputs, weights, epochs = _to_host([history, outputs, weights, best_epoch])
-        targets = {part: _to_host(getattr(self, part).targets[self.run_seed]) for part in ("test", "val")}
-        trained = []
-        for r, cell in enumerate(self.cells):
-            stored = {f"{part}_outputs_{when}": of[part][r] for when, of in outputs.items() for part in of}
-            trained.append(
-                TrainedCell(
-                    cell=cell,
-                    best_epoch=int(epochs[r]),
-                    history=_of_run(_transposed(history), r),
-                    test=_of_run(test, r),
-                    outputs=stored | {f"{part}_targets": of[r] for part, of in targets.items()},
-                    weights={name: value[r] for name, value in weights.items()},
-                )
+        history = transposed(self.history)
+        if self.experiment.validate_every:
+            history["epoch_objective"] = self.epoch_objectives
+        history, test, outputs, weights, epochs = moved([history, test, outputs, weights, self.best_epoch], "cpu")
+        return [
+            TrainedCell(
+                cell=cell,
+                best_epoch=int(epochs[r]),
+                history=of_run(history, r),
+                test=of_run(test, r),
+                outputs={name: value[r] for name, value in outputs.items()},
+                weights={name: value[r] for name, value in weights.items()},
             )
-        return trained
+            for r, cell in enumerate(self.cells)
+        ]
+
+    # ---- going on later
+
+    def state(self) -> dict[str, Any]:
+        """Everything that training goes on from, after a validation: tensors, numbers, and dicts and lists of them."""
+        random = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self.device)
+        own = {name: getattr(self, name) for name in _STATE}
+        parts = {name: getattr(self, name).state_dict() for name in ("ensemble", "optimiser")}
+        return own | parts | {"schedule": self.schedule.state(), "feed": self.feed.state(), "random": random}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state()` of a trainer of the same cells gave."""
+        for name in _STATE:
+            setattr(self, name, moved(state[name], self.device))
+        for name in ("ensemble", "optimiser"):
+            getattr(self, name).load_state_dict(state[name])
+        self.schedule.load_state(state["schedule"])
+        self.feed.load_state(state["feed"])
+        self._random = state["random"]
 
 
-def learning_rate(experiment: Experiment, epoch: int) -> float:
-    """The learning rate during `epoch`, counted from 1: a switch at 30 lowers it after thirty epochs."""
-    switches = sum(switch < epoch for switch in experiment.switches)
-    if experiment.scheduler == "none":
-        return experiment.learning_rate
-    if experiment.scheduler == "Linear":  # which PyTorch ends after 1 / factor switches, or at the last before that
-        return experiment.learning_rate * (1 - experiment.fall * min(switches, math.floor(1 / experiment.fall)))
-    return experiment.learning_rate * experiment.gamma**switches
-
-
-def _optimiser(experiment: Experiment, ensemble: Ensemble) -> torch.optim.Optimizer:
-    """One optimiser over all members: its arithmetic is elementwise, so members do not see each other in it."""
-    options = {"lr": experiment.learning_rate, "weight_decay": experiment.weight_decay}
-    on_gpu = next(ensemble.parameters()).is_cuda
-    if on_gpu and experiment.optimiser != "RMSprop":
-        options["fused"] = True  # all parameters in a few kernels; RMSprop has none such
-    if on_gpu and experiment.optimiser != "SGD":
-        options["capturable"] = True  # its count of steps is on the device, so that a graph counts on; SGD has none
-    if experiment.optimiser == "Adam":
-        return torch.optim.Adam(ensemble.parameters(), **options)
-    kind = {"SGD": torch.optim.SGD, "RMSprop": torch.optim.RMSprop}[experiment.optimiser]
-    return kind(ensemble.parameters(), momentum=experiment.momentum, **options)
-
-
-def _side_by_side(splits: Sequence[Split], device: torch.device) -> Split:
-    """The same part of the data of S seeds as one `(S, N, ...)`; what they share is there once."""
-
-    def joined(tensors: list[Tensor]) -> Tensor:
-        first = tensors[0]
-        if all(tensor.data_ptr() == first.data_ptr() or torch.equal(tensor, first) for tensor in tensors):
-            return first.to(device).expand(len(tensors), *first.shape)
-        return torch.stack(tensors).to(device)
-
-    return Split(joined([split.inputs for split in splits]), joined([split.targets for split in splits]))
-
-
-def _to_host(tree):
-    """The same nest of lists and dicts with every tensor on the CPU."""
-    if isinstance(tree, dict):
-        return {name: _to_host(value) for name, value in tree.items()}
-    if isinstance(tree, list):
-        return [_to_host(value) for value in tree]
-    return tree.cpu() if isinstance(tree, Tensor) else tree
-
-
-def _transposed(epochs: list[dict]) -> dict:
-    """A list of (nested) dicts, one per epoch → one (nested) dict of lists."""
-    return {
-        name: _transposed([epoch[name] for epoch in epochs])
-        if isinstance(first, dict)
-        else [epoch[name] for epoch in epochs]
-        for name, first in epochs[0].items()
-    }
-
-
-def _of_run(tree, run: int):
-    """What run `run` owns of a nest whose tensors have the leading axis R, in plain numbers.
-
-    float32 values become the shortest decimals that name them: 0.1, not 0.10000000149011612.
-    """
-    if isinstance(tree, dict):
-        return {name: _of_run(value, run) for name, value in tree.items()}
-    if isinstance(tree, list):
-        return [_of_run(value, run) for value in tree]
-    if not isinstance(tree, Tensor):
-        return tree
-    own = tree[run].numpy()
-    return [float(str(value)) for value in own] if own.ndim else float(str(own))
+_STATE = (
+    "epoch", "steps", "goes_on", "history", "epoch_objectives", "epoch_total", "epoch_seen",
+    "best_loss", "best_epoch", "best_weights",
+)  # fmt: skip

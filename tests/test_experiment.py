@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jointens import Experiment, InputError
-from jointens.experiment import AUTHORS, SCALES
+from jointens.scales import AUTHORS, SCALES
 
 PROFILES = sorted((Path(__file__).parent.parent / "notebooks" / "profiles").glob("*.yml"))
 
