@@ -66,7 +66,7 @@ def by_jointens(experiment: jointens.Experiment) -> tuple[float, dict[str, float
     trainer = training.Trainer(
         dataclasses.replace(experiment, num_epochs=1 + timed),
         experiment.cells,
-        on_epoch=lambda *_: ends.append(time.perf_counter()),
+        on_validation=lambda *_: ends.append(time.perf_counter()),
     )
     ends[0] = time.perf_counter()
     (cell,) = trainer.run()

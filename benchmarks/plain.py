@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from jointens import Experiment
 from jointens.data import Data, Split
 from jointens.randomness import generator
-from jointens.training import learning_rate
+from jointens.schedule import learning_rate
 
 
 def train(experiment: Experiment, beta: float, seed: int, data: Data, learners: list[nn.Module]) -> dict:

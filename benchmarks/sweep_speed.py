@@ -67,7 +67,7 @@ def compared(theirs: dict[str, np.ndarray], ours: dict[str, np.ndarray]) -> tupl
 
 
 PHASES = {  # of the Trainer, by the method that does it
-    "train_epoch": "forward, backward and step",
+    "train_steps": "forward, backward and step",
     "_outputs": "outputs for validation and test",
     "_measure": "losses and accuracies of those",
     "__init__": "data, initial weights",

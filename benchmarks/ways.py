@@ -67,10 +67,10 @@ def _measured(experiment: jointens.Experiment, peak: float) -> Row:
     with working_on(device):
         trainer.train_epoch()
         spent = median(seconds(trainer.train_epoch, device) for _ in range(PASSES))
-        objective = (trainer.total / trainer.train.inputs.shape[1]).item()
-        validation = trainer.evaluate(trainer.val)["ensemble"].item()
+        objective = (trainer.total / trainer.feed.num_train).item()
+        validation = trainer.evaluate(trainer.feed.val)["ensemble"].item()
         trainer.step.forget()
-    images = trainer.train.inputs.shape[1] / spent
+    images = trainer.feed.num_train / spent
     return Row(experiment.precision, experiment.execution, images, images / peak, memory.peak(), objective, validation)
 
 

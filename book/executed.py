@@ -22,7 +22,7 @@ import jupytext
 import nbformat
 import yaml
 
-from jointens import atomic, published
+from jointens import Experiment, atomic, published
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = "executed.json"
@@ -105,7 +105,8 @@ def sources_of(root: Path, name: str) -> dict[str, str]:
     if profile := profile_of(root, name):
         files.append(profiles / f"{profile}.yml")
     if root / "jointens" / "published.py" in library:
-        files += [profiles / f"{name}.yml" for name in (*published.SMALL, *published.PANELS)]
+        files += [profiles / f"{name}.yml" for name in (*published.SMALL, *published.PANELS, *published.IMAGENET)]
+        files.append(root / "book" / "paper_values.yml")
         files += sorted(file for kind in ("*.yml", "*.json") for file in (root / "results").rglob(kind))
     return {str(file.relative_to(root).as_posix()): _fingerprint(file.read_bytes()) for file in files} | pins(root)
 
@@ -149,12 +150,13 @@ def pins(root: Path) -> dict[str, str]:
 
 
 def profile_of(root: Path, name: str) -> str | None:
-    """The profile whose keys and values are those of the notebook's cell of parameters."""
+    """The profile whose keys and values are those of the notebook's cell of parameters, which may hold more."""
     cells = jupytext.read(root / "notebooks" / f"{name}.py").cells
     code = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     try:
         assigned = [node for node in ast.parse("\n".join(code)).body if isinstance(node, ast.Assign)]
         values = {target.id: ast.literal_eval(node.value) for node in assigned for target in node.targets}
+        values = {key: value for key, value in values.items() if key in Experiment.names() and value is not None}
         profiles = sorted((root / "notebooks" / "profiles").glob("*.yml"))
         return next((file.stem for file in profiles if _yaml(file) == values), None)
     except (ValueError, AttributeError):  # not plain values: nothing that a profile could hold

@@ -7,6 +7,8 @@ row for each β and seed with the columns `frames.AUTHORS_COLUMNS`. Three things
   which 40,000 are seen); ours, the objective, is the mean over the images seen.
 - The best epoch is the last one with the lowest validation ensemble loss; ours is the first.
 - Training data in evaluation mode and the last epoch's test are not measured; our folder then lacks them.
+
+Results on ImageNet are files of another kind: convert_imagenet.py.
 """
 
 from __future__ import annotations
@@ -21,22 +23,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import atomic
+from . import atomic, convert_imagenet
 from .data import DATASETS
 from .errors import InputError
 from .experiment import Cell, Experiment, canonical_beta
 from .frames import AUTHORS_COLUMNS, authors_table, read_authors_table
+from .keys import read_object
 from .places import expanded
-from .released import EXPERIMENT_KEYS, OPTIM_KEYS, ORIGIN, read_experiment, read_object
+from .released import ENDLESS, EXPERIMENT_KEYS, OPTIM_KEYS, ORIGIN, OURS, read_experiment
 from .results import RELEASED, Results
-from .schedule import learning_rate
+from .schedule import learning_rate, looks_back
 from .training import TrainedCell
 
 # By what their code divides the training loss, in images; for other data sets by the images seen.
 OFFICIAL_TRAINING = {"CIFAR-10": 50_000, "CIFAR-100": 50_000, "SVHN": 73_257}
 
 AUTHORS = "authors' code"
-OURS = "jointens"  # what ORIGIN says of ours
 
 
 def convert(source: str | os.PathLike, out: str | os.PathLike, /, **overrides: Any) -> Path:
@@ -44,7 +46,7 @@ def convert(source: str | os.PathLike, out: str | os.PathLike, /, **overrides: A
 
     To theirs: the four files, with every key of ours that their code does not know and that is not at its default; it
     ignores them, and `read_experiment` takes them back. Training metrics, the last epoch's test, outputs and weights
-    have no place there.
+    have no place there. On ImageNet there is a file for each cell in place of the table, of those in training, too.
 
     To ours: experiment.yml, cells without outputs and weights, and results.csv; `Results.at` opens the folder. What
     they do not log is absent or null. `numbers` is "released" there, so that `run` never trains into it.
@@ -72,12 +74,12 @@ def convert(source: str | os.PathLike, out: str | os.PathLike, /, **overrides: A
             with atomic.whole_folder(out) as folder:
                 for name, text in files.items():
                     atomic.write(folder / name, text.encode())
-        elif (source / "results.csv").exists() and (source / "experiment.json").exists():
+        elif (source / "experiment.json").exists() and _results_of_theirs(source):
             _check_overrides(source, overrides)
             experiment = dataclasses.replace(
                 read_experiment(source, **overrides), store_outputs=False, save_weights=False
             )
-            cells = _cells(source, experiment)
+            cells = _imagenet_cells(source, experiment) if experiment.validate_every else _cells(source, experiment)
             with atomic.whole_folder(out) as folder:
                 results = Results(experiment, folder, numbers=RELEASED)
                 results.prepare()
@@ -86,12 +88,16 @@ def convert(source: str | os.PathLike, out: str | os.PathLike, /, **overrides: A
                 results.write_csv()
         else:
             raise InputError(
-                f"{source} is no results folder: it holds neither experiment.yml and cells (ours) nor results.csv and "
-                "experiment.json (the authors')"
+                f"{source} is no results folder: it holds neither experiment.yml and cells (ours) nor experiment.json "
+                f"and results.csv or {convert_imagenet.PATTERN} (the authors')"
             )
     except OSError as error:
         raise InputError(f"cannot convert {source} to {out}: {error.strerror}") from error
     return out
+
+
+def _results_of_theirs(source: Path) -> bool:
+    return (source / "results.csv").exists() or any(source.glob(convert_imagenet.PATTERN))
 
 
 def _check_overrides(source: Path, overrides: Mapping[str, Any]) -> None:
@@ -109,25 +115,32 @@ def _check_overrides(source: Path, overrides: Mapping[str, Any]) -> None:
 def _authors_files(results: Results) -> dict[str, str]:
     """Names and contents of the files of a results folder of theirs."""
     experiment, records = results.experiment, results.records()
-    if not records:
+    on_files = DATASETS[experiment.dataset].files
+    if not records and not (on_files and results.unfinished_records()):
         raise InputError(f"{results.folder} holds no finished cell")
+    if on_files != bool(experiment.validate_every) or (looks_back(experiment) and not on_files):
+        raise InputError(
+            f"{results.folder} was trained with validate_every={experiment.validate_every}; the authors' code "
+            "validates every so many steps on ImageNet, after each epoch elsewhere, and looks back on ImageNet alone"
+        )
     if experiment.loss != "cross_entropy":
         raise InputError(
             f"{results.folder} holds results of {experiment.dataset}; the authors' format has no regression"
         )
     theirs = all(record["provenance"]["device"] == AUTHORS for record in records)
-    table = io.StringIO()
-    writer = csv.DictWriter(table, AUTHORS_COLUMNS)
-    writer.writeheader()
-    writer.writerows(_authors_row(record, experiment) for record in records)
     contents = {
         "experiment.json": _experiment_keys(experiment) | ({} if theirs else {ORIGIN: OURS}),
         "optim.json": _optim_keys(experiment),
         "data.json": {experiment.dataset: {"num_classes": DATASETS[experiment.dataset].num_outputs}},
     }
-    return {name: json.dumps(keys, indent=4) + "\n" for name, keys in contents.items()} | {
-        "results.csv": table.getvalue()
-    }
+    contents = {name: json.dumps(keys, indent=4) + "\n" for name, keys in contents.items()}
+    if on_files:
+        return contents | convert_imagenet.authors_files(results)
+    table = io.StringIO()
+    writer = csv.DictWriter(table, AUTHORS_COLUMNS)
+    writer.writeheader()
+    writer.writerows(_authors_row(record, experiment) for record in records)
+    return contents | {"results.csv": table.getvalue()}
 
 
 def _authors_row(record: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:
@@ -143,14 +156,17 @@ def _experiment_keys(experiment: Experiment) -> dict[str, Any]:
     if not keys["probs"]:
         keys["average"] = experiment.average  # which of the two meanings
     default = Experiment(dataset=experiment.dataset).identity()
-    elsewhere = {"numbers", "average", *EXPERIMENT_KEYS, *OPTIM_KEYS}
+    if DATASETS[experiment.dataset].files:
+        keys["validate_every"] = experiment.validate_every  # which is not in their files
+    elsewhere = {"numbers", "average", *keys, *EXPERIMENT_KEYS, *OPTIM_KEYS}
     ours = {name: value for name, value in experiment.identity().items() if name not in elsewhere}
     return keys | {name: value for name, value in ours.items() if value != default[name]}
 
 
 def _optim_keys(experiment: Experiment) -> dict[str, Any]:
     keys = {name: getattr(experiment, name) for name in OPTIM_KEYS if name not in ("factor", "max_patience")}
-    keys |= {"lr_switch": experiment.switches, "max_patience": experiment.num_epochs}  # which never ends
+    keys |= {"lr_switch": experiment.switches}
+    keys |= {"max_patience": experiment.max_patience or ENDLESS}
     if experiment.scheduler == "none":
         keys["scheduler"] = None
     return keys | ({"factor": experiment.fall} if experiment.scheduler == "Linear" else {})
@@ -163,6 +179,12 @@ def _share_seen(experiment: Experiment) -> float:
 
 
 # ---- theirs to ours
+
+
+def _imagenet_cells(source: Path, experiment: Experiment) -> list[tuple[TrainedCell, dict[str, Any]]]:
+    device = OURS if read_object(source / "experiment.json").get(ORIGIN) == OURS else AUTHORS
+    cells = convert_imagenet.read_cells(source, experiment)
+    return [(trained, told | {"stack": [list(trained.cell)], "device": device}) for trained, told in cells]
 
 
 def _cells(source: Path, experiment: Experiment) -> list[tuple[TrainedCell, dict[str, Any]]]:

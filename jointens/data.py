@@ -140,7 +140,8 @@ class Request:
     """The same for the test part."""
     label_noise: float = 0.0
     """This share of the training and validation labels is drawn anew, uniformly over the classes (so a tenth of
-    ten-class draws leaves the label as it was). Test labels stay clean: they measure, they do not teach."""
+    ten-class draws leaves the label as it was). Test labels stay clean: they measure, they do not teach.
+    (But for ImageNet, whose test part is the validation part.)"""
 
     def __post_init__(self) -> None:
         if self.name not in DATASETS:
@@ -253,7 +254,8 @@ def _files(request: Request, train: ImageFiles, val: ImageFiles, seed: int) -> D
             )
         noisy = ImageFiles(files.folder, files.names, _with_label_noise(files.targets, request, seed, part))
         if wanted < len(files):
-            noisy = noisy[_of_every_class(files.targets, wanted, f"{part}_size", request.name).numpy()]
+            rows = _of_every_class(files.targets, wanted, f"{part}_size", request.name)
+            noisy = noisy[rows.sort().values.numpy()]  # in the order of the files, which is that of the classes
         parts[part] = noisy
     return Data(**parts, test=parts["val"])
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from .data import DATASETS, Split
+from .errors import InputError
 from .image_folders import ImageFiles
 from .image_loading import Places, Reading, batches, evaluation_transform, training_transform
 from .randomness import generator
@@ -69,8 +70,8 @@ class MemoryFeed:
             drawn.append(torch.stack([augment.draw(self.num_train, chance) for chance in self.chances]))  # (S, N, 4)
         drawn = [of.to(self.device) for of in drawn]  # the epoch's at once: a copy in each step would wait for it
         size = self.experiment.batch_size
-        for start in range(skip * size, self.num_train, size):
-            yield tuple(of[:, start : start + size] for of in drawn)
+        # Drawn at the call, not when the first batch is asked for: that may be none.
+        return (tuple(of[:, at : at + size] for of in drawn) for at in range(skip * size, self.num_train, size))
 
     def batch(self, columns: Tensor, draws: Tensor | None = None) -> Split:
         """The examples `(S, B)` of each seed, augmented as `draws`, `(S, B, 4)`, say. Nothing waits for it."""
@@ -107,7 +108,7 @@ class FileFeed:
     """Images in files, for the runs of one seed; the same attributes and methods, and S is 1."""
 
     def __init__(self, experiment: Experiment, seed: int, device: torch.device):
-        self.experiment = experiment
+        self.experiment, self.dataset = experiment, DATASETS[experiment.dataset]
         data = experiment.load_data(seed)
         self.train, self.val, self.test = data.train, data.val, data.test
         self.num_train = len(self.train)
@@ -131,8 +132,8 @@ class FileFeed:
         draws = torch.randint(2**62, (self.num_train,), generator=self.chance)
         size = self.experiment.batch_size
         places = Places(rows[skip * size :], draws[skip * size :], size)
-        for images, targets in batches(self.train, places, self.transforms["train"], self.reading):
-            yield (images.unsqueeze(0), targets.unsqueeze(0)) if len(targets) else ()
+        read = batches(self.train, places, self.transforms["train"], self.reading)
+        return ((images.unsqueeze(0), targets.unsqueeze(0)) if len(targets) else () for images, targets in read)
 
     def batch(self, images: Tensor, targets: Tensor) -> Split:
         """What the workers have read, as a batch."""
@@ -142,9 +143,13 @@ class FileFeed:
         """All of a part, in groups that are measured one after the other: all outputs may be too many."""
         size = max(self.experiment.batch_size, EVALUATED_EXAMPLES // 8)
         places = Places(torch.arange(len(part)), torch.zeros(len(part)), size)
+        empty = True
         for images, targets in batches(part, places, self.transforms["evaluate"], self.reading):
             if len(targets):
+                empty = False
                 yield iter([Split(images.unsqueeze(0), targets.unsqueeze(0))])
+        if empty:
+            raise InputError(f"no image of {len(part)} in {part.folder} can be read")
 
     def state(self) -> dict[str, Any]:
         return self._begun

@@ -12,7 +12,6 @@ import torch
 from matplotlib.figure import Figure, SubFigure
 
 from .augment import Augmentation
-from .data import DATASETS
 from .results import Results
 from .scales import SCALES
 from .summaries import complete_seeds, over_beta, reference_beta
@@ -31,6 +30,7 @@ AVERAGE_NAMES = {
 }
 LEARNERS_COLOUR, ENSEMBLE_COLOUR = "#999999", "#0072B2"
 
+X_LABELS = {"epoch": "epoch", "step": "training step"}
 STAMP = {"fontsize": 7.5, "color": "#555555"}
 STYLE = {
     "font.size": 10,
@@ -97,10 +97,11 @@ def training_curves(results: Results, *, seed: int) -> Figure:
     """Validation accuracy of the ensemble and of each base learner over training, both ends of the grid side by side.
 
     The ends are β = 0 and β = 1, or what the grid has nearest to them. Regression shows validation losses of ensemble
-    and individual mean instead.
+    and individual mean instead. Cells in training are shown as far as they have come.
     """
-    betas = sorted({min(results.experiment.beta_vals, key=lambda beta: abs(beta - end)) for end in (0, 1)})
-    history, learners = results.history(), results.learner_history()
+    betas = ends(results)
+    history, learners = (of(unfinished=True) for of in (results.history, results.learner_history))
+    x = "step" if "step" in history else "epoch"
     history = history[(history["split"] == "val") & (history["seed"] == seed)]
     told = stamp(results, [seed])
     with styled(1, len(betas), size=(7.6, 3.3), told=told, sharey=True) as (figure, grid):
@@ -111,15 +112,20 @@ def training_curves(results: Results, *, seed: int) -> Figure:
                 for index, (_, learner) in enumerate(rows.groupby("learner")):
                     label = "base learners" if index == 0 else None
                     accuracy = 100 * learner["accuracy"]
-                    axes.plot(learner["epoch"], accuracy, color=LEARNERS_COLOUR, linewidth=0.9, label=label)
-                axes.plot(own["epoch"], 100 * own["accuracy"], color=ENSEMBLE_COLOUR, label="ensemble")
+                    axes.plot(learner[x], accuracy, color=LEARNERS_COLOUR, linewidth=0.9, label=label)
+                axes.plot(own[x], 100 * own["accuracy"], color=ENSEMBLE_COLOUR, label="ensemble")
             else:
-                axes.plot(own["epoch"], own["individual"], color=LEARNERS_COLOUR, label="individual (mean)")
-                axes.plot(own["epoch"], own["ensemble"], color=ENSEMBLE_COLOUR, label="ensemble")
-            axes.set(title=_named(beta), xlabel="epoch")
+                axes.plot(own[x], own["individual"], color=LEARNERS_COLOUR, label="individual (mean)")
+                axes.plot(own[x], own["ensemble"], color=ENSEMBLE_COLOUR, label="ensemble")
+            axes.set(title=named(beta), xlabel=X_LABELS[x])
         grid.flat[0].set_ylabel("validation accuracy, %" if len(learners) else "validation squared error")
         grid.flat[0].legend(loc="best")
     return figure
+
+
+def ends(results: Results) -> list[float]:
+    """Independent and joint training: β = 0 and β = 1, or what the grid has nearest to them."""
+    return sorted({min(results.experiment.beta_vals, key=lambda beta: abs(beta - end)) for end in (0, 1)})
 
 
 def train_against_test(results: Results) -> Figure:
@@ -197,8 +203,7 @@ def augmented(images: Tensor, augmentation: Augmentation, *, columns: int, seed:
 
 def stamp(results: Results, seeds: Sequence[int] | None = None) -> str:
     """Where a figure's numbers come from: scale, setting, seeds (those shown), device kind and experiment's hash."""
-    seeds = seeds or complete_seeds(results.tests())
-    return _stamp([results], seeds, f"experiment {results.experiment.hash}")
+    return _stamp([results], seeds or complete_seeds(results.tests()), f"experiment {results.experiment.hash}")
 
 
 def stamp_of_many(sweeps: Sequence[Results]) -> str:
@@ -209,8 +214,9 @@ def stamp_of_many(sweeps: Sequence[Results]) -> str:
 def _stamp(sweeps: Sequence[Results], seeds: Sequence[int], named: str) -> str:
     experiment = sweeps[0].experiment
     sizes = sorted({of.experiment.num_learners for of in sweeps})
-    size = experiment.train_size or DATASETS[experiment.dataset].sizes[0]
-    devices = sorted({cell["provenance"]["device"] for of in sweeps for cell in of.records()})
+    size = experiment.sizes[0]
+    records = [record for of in sweeps for record in (*of.records(), *of.unfinished_records())]
+    devices = sorted({record["provenance"]["device"] for record in records})
     noise = f", {experiment.label_noise:.0%} label noise" if experiment.label_noise else ""
     average = f", {AVERAGE_NAMES[experiment.average]}" if experiment.loss == "cross_entropy" else ""
     rate = ", M × the loss" if experiment.rate_per_learner else ""
@@ -258,7 +264,8 @@ def _loss_name(results: Results) -> str:
     return "released loss" if results.experiment.average == "released" else "NLL"
 
 
-def _named(beta: float) -> str:
+def named(beta: float) -> str:
+    """β in words, where it has some."""
     return {0.0: "β = 0, independent", 1.0: "β = 1, joint"}.get(beta, f"β = {beta:g}")
 
 

@@ -38,14 +38,14 @@ def tests(records: Sequence[Record]) -> pd.DataFrame:
     rows = []
     for cell in records:
         epochs = {"best": cell["best_epoch"], "last": len(cell["history"]["learning_rate"])}
-        course = _metrics(cell["history"]["train"]) if "train" in cell["history"] else {}
+        course = metrics_of(cell["history"]["train"]) if "train" in cell["history"] else {}
         for checkpoint, epoch in epochs.items():
             if cell["test"].get(checkpoint) is None:
                 continue
             logged = [loss for loss in Decomposition._fields if loss in course]
             seen = {f"train_{loss}": course[loss][epoch - 1] if epoch else math.nan for loss in logged}
             row = {"beta": cell["beta"], "seed": cell["seed"], "checkpoint": checkpoint, "epoch": epoch}
-            rows.append(row | _metrics(cell["test"][checkpoint]) | seen)
+            rows.append(row | metrics_of(cell["test"][checkpoint]) | seen)
     return pd.DataFrame(rows)
 
 
@@ -56,11 +56,11 @@ def history(records: Sequence[Record]) -> pd.DataFrame:
     parts = []
     for cell in records:
         for split in _splits(cell):
-            of = _metrics(cell["history"][split])
+            of = metrics_of(cell["history"][split])
             epochs = range(1, len(of["ensemble"]) + 1)
-            parts.append(
-                pd.DataFrame({"beta": cell["beta"], "seed": cell["seed"], "split": split, "epoch": epochs, **of})
-            )
+            steps = {"step": cell["history"]["step"]} if "step" in cell["history"] else {}
+            named = {"beta": cell["beta"], "seed": cell["seed"], "split": split, "epoch": epochs}
+            parts.append(pd.DataFrame(named | steps | of))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
@@ -69,7 +69,9 @@ def learner_history(records: Sequence[Record]) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
-        {"beta": cell["beta"], "seed": cell["seed"], "split": split, "epoch": epoch, "learner": i, "accuracy": value}
+        {"beta": cell["beta"], "seed": cell["seed"], "split": split, "epoch": epoch}
+        | ({"step": cell["history"]["step"][epoch - 1]} if "step" in cell["history"] else {})
+        | {"learner": i, "accuracy": value}
         for cell in records
         for split in _splits(cell)
         for epoch, learners in enumerate(cell["history"][split].get("learner_accuracy", []), 1)
@@ -90,7 +92,7 @@ def authors_table(records: Sequence[Record]) -> pd.DataFrame:
 
 def _authors_row(cell: Record) -> dict[str, Any]:
     def columns(stored: Record, prefix: str) -> dict[str, Any]:
-        of, names = _metrics(stored), {"div": "diversity", "ind_loss": "individual", "ens_loss": "ensemble"}
+        of, names = metrics_of(stored), {"div": "diversity", "ind_loss": "individual", "ens_loss": "ensemble"}
         row = {f"{prefix}_{short}": of[name] for short, name in names.items()}
         row[f"{prefix}_loss"] = of["individual"] - cell["beta"] * of["diversity"]
         if "accuracy" in stored:
@@ -101,7 +103,7 @@ def _authors_row(cell: Record) -> dict[str, Any]:
     return {
         "beta": cell["beta"],
         "run": cell["seed"],
-        "train_loss": [math.nan if value is None else value for value in cell["history"]["objective"]],
+        "train_loss": finite(cell["history"].get("objective", [])),  # the authors' ImageNet code logs it by epoch
         **columns(cell["history"]["val"], "val"),
         **(columns(best, "test") if best else {}),
     }
@@ -150,15 +152,16 @@ def _value(text: str, shape: tuple[int, ...]) -> Any:
     plain = re.sub(r"np\.float64\(([-+\w.]*)\)", r"\1", text)
     plain = re.sub(r"\binf\b", "Infinity", re.sub(r"\bnan\b", "NaN", plain))
     value = json.loads(plain, parse_int=float)
-    if not _has_shape(value, shape):
+    if not has_shape(value, shape):
         raise ValueError
     return value
 
 
-def _has_shape(value: Any, shape: tuple[int, ...]) -> bool:
+def has_shape(value: Any, shape: tuple[int, ...]) -> bool:
+    """Whether nested lists hold numbers, and so many of them."""
     if not shape:
-        return isinstance(value, float)
-    return isinstance(value, list) and len(value) == shape[0] and all(_has_shape(part, shape[1:]) for part in value)
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, list) and len(value) == shape[0] and all(has_shape(part, shape[1:]) for part in value)
 
 
 def _read_table(file: Path) -> list[dict[str, str]]:
@@ -180,14 +183,24 @@ def _read_table(file: Path) -> list[dict[str, str]]:
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
+def finite(values: Sequence) -> list:
+    """Nested lists of a record as numbers: null, what was not finite, becomes NaN."""
+    return np.asarray(values, dtype=float).tolist()
+
+
 def _splits(cell: Record) -> list[str]:
     return [split for split in ("train", "val") if split in cell["history"]]
 
 
-def _metrics(stored: Record) -> dict[str, Any]:
-    """A cell's stored metrics as the columns of a frame; null, a loss that was not finite, becomes NaN."""
+def metrics_of(stored: Record) -> dict[str, Any]:
+    """A cell's stored metrics as the columns of a frame; null, a loss that was not finite, becomes NaN.
+
+    Of a test they are numbers, of a history arrays.
+    """
     metrics = {name: np.array(stored[name], dtype=float) for name in Decomposition._fields}
     if "accuracy" in stored:
         metrics["accuracy"] = np.array(stored["accuracy"], dtype=float)
         metrics["individual_accuracy"] = np.array(stored["learner_accuracy"], dtype=float).mean(-1)
+    if "top5_accuracy" in stored:
+        metrics["top5_accuracy"] = np.array(stored["top5_accuracy"], dtype=float)
     return {name: value if value.ndim else float(value) for name, value in metrics.items()}

@@ -12,7 +12,6 @@ val/n01751748/ILSVRC2012_val_00000001.JPEG                 in the order of the f
 from __future__ import annotations
 
 import functools
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor
 
 from .errors import InputError
+from .keys import read_object
 
 IMAGES, INDEX, LABELS = Path("ILSVRC/Data/CLS-LOC"), "imagenet_class_index.json", "ILSVRC2012_val_labels.json"
 LAYOUTS = (
@@ -140,13 +140,7 @@ def _read_index(file: Path, num_classes: int) -> dict[str, int]:
 def _read_json(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise InputError(f"{file} is missing; expected is one of two layouts, {LAYOUTS}")
-    try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{file} is not JSON: {error}") from error
-    if not isinstance(told, dict):
-        raise InputError(f"{file} holds a {type(told).__name__}; allowed is an object of keys and values")
-    return told
+    return read_object(file)
 
 
 def _folders_in(folder: Path) -> list[str]:

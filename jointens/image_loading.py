@@ -134,7 +134,10 @@ class _Opened(Dataset):
 
 def _image(content: Tensor, at: At, transform: Transform) -> Tensor:
     """A file's bytes → an image; grey and CMYK ones become RGB as Pillow makes them."""
-    return _transformed(_decoder("decode_image")(content, mode="RGB"), at, transform)
+    image = _decoder("decode_image")(content, mode="RGB")
+    if image.dtype != torch.uint8:
+        raise RuntimeError("its channels have 16 bits")
+    return _transformed(image, at, transform)
 
 
 def _decoder(name: str) -> Callable:

@@ -7,6 +7,7 @@ library that has them draws their weights.
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Sequence
 
@@ -59,8 +60,8 @@ def from_timm(name: str, input_shape: Sequence[int], num_outputs: int) -> nn.Mod
     except ImportError as error:
         raise InputError(f"base_learner is {TIMM}{name}, which needs the package timm; it is not here") from error
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5]) or "those of timm.list_models()"
-        raise InputError(f"base_learner is {TIMM}{name}, a name that timm does not know; known are {near}, …")
+        near = ", ".join(difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0))
+        raise InputError(f"base_learner is {TIMM}{name}, a name that timm does not know; the nearest are {near}")
     channels, *size = input_shape
     config = timm.get_pretrained_cfg(name)
     sized = {"img_size": tuple(size)} if config and config.fixed_input_size else {}

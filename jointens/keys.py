@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import json
 import os
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
@@ -122,3 +124,16 @@ def check(name: str, value: Any, check: Mapping[str, Any]) -> None:
             raise InputError(f"{name} is {entry}; allowed is more than {check['above']}")
         if "most" in check and entry > check["most"]:
             raise InputError(f"{name} is {entry}; allowed is at most {check['most']}")
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """What a JSON file of keys and values holds; raises InputError if it is none."""
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file} is not JSON: {error}") from error
+    if not isinstance(told, dict):
+        raise InputError(f"{file} holds a {type(told).__name__}; allowed is an object of keys and values")
+    return told

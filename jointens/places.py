@@ -28,6 +28,11 @@ def profiles_root() -> Path:
     return _repository() / "notebooks" / "profiles"
 
 
+def paper_values_file() -> Path:
+    """Where the paper's numbers stand that somebody has filled in."""
+    return _repository() / "book" / "paper_values.yml"
+
+
 def expanded(path: str | os.PathLike) -> Path:
     """A path as a user writes it, with ~ for a home directory; raises InputError if there is no such home."""
     try:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 PANELS = ("cifar10_resnet18", "cifar100_resnet18", "cifar10_resnet34", "cifar100_resnet34")  # of Figure 6, left
 AVERAGES = ("scores", "released", "probabilities")  # in the order to run them
+IMAGENET = tuple(  # of Table 1
+    f"imagenet_{name}"
+    for name in ("resnet18", "resnet34", "squeezenet", "densenet", "shufflenet", "mobilenet", "mobilevit")
+)
 SMALL = ("cifar10_cnn", "cifar10_cnn_fair", "cifar10_cnn_single", "cifar10_cnn_wide")  # for a CPU
 
 
@@ -48,17 +52,25 @@ class Setting(NamedTuple):
 
 
 def sweeps() -> list[Results]:
-    """What is published of settings with more than one β, in the order of `settings`."""
+    """What is published of settings with more than one β, in the order of `settings`; ImageNet's are no sweeps."""
     found = [setting.results for setting in settings() if len(setting.experiment.beta_vals) > 1]
+    return [of for of in found if of.records() and of.experiment.dataset != "ImageNet"]
+
+
+def on_imagenet() -> list[Results]:
+    """What is published of Table 1's learners."""
+    found = [Setting(profile, "probabilities").results for profile in IMAGENET]
     return [results for results in found if results.records()]
 
 
 def state() -> pd.DataFrame:
-    """Every setting with the number of its cells and how many of them are published."""
+    """Every sweep with the number of its cells and how many of them are published."""
     import pandas as pd
 
     rows = []
     for setting in settings():
+        if setting.profile in IMAGENET:
+            continue
         results = setting.results
         done = len(results.records())
         rows.append((setting.profile, setting.average, len(results.experiment.cells), done))
@@ -92,16 +104,19 @@ class Batch(NamedTuple):
 
 def settings() -> list[Setting]:
     """Everything that is to be published, in the order in which it should be run."""
-    return [Setting(profile, "scores") for profile in SMALL] + [
-        Setting(profile, average) for average in AVERAGES for profile in PANELS
-    ]
+    sweeps = [Setting(profile, average) for average in AVERAGES for profile in PANELS]
+    return (
+        [Setting(profile, "scores") for profile in SMALL]
+        + sweeps
+        + [Setting(profile, "probabilities") for profile in IMAGENET]
+    )
 
 
 def batches() -> Iterator[Batch]:
     """All cells to publish, in the order to run: of each panel both ends of one seed, then its other β, other seeds."""
     for setting in settings():
         betas, seeds = setting.experiment.beta_vals, setting.experiment.seeds
-        if setting.profile in SMALL:
+        if setting.profile in (*SMALL, *IMAGENET):
             yield Batch(setting, betas, seeds)
             continue
         ends = (betas[0], betas[-1])

@@ -5,7 +5,7 @@ Results go both ways in convert.py.
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from .data import DATASETS
 from .errors import InputError
 from .experiment import Experiment
-from .keys import check_names
+from .keys import check_names, read_object
 from .places import expanded
 
 EXPERIMENT_KEYS = ("dataset", "base_learner", "num_learners", "seeds", "beta_vals", "probs", "device")
@@ -25,7 +25,11 @@ OPTIM_KEYS = (
 # What only some optimisers and schedulers take; every other key of a file has to be there.
 TAKEN_BY = {"momentum": ("SGD", "RMSprop"), "gamma": ("ExponentialLR",), "factor": ("Linear",)}
 OPTIONAL = (*TAKEN_BY, "probs", "device", "max_patience")
-ORIGIN = "computed_by"  # in the experiment.json of results that the authors' code has not computed: see convert.py
+IN_FILES = [name for name, dataset in DATASETS.items() if dataset.files]
+IMAGENET_VALIDATE_EVERY = 2000  # steps, in their imagenet.py
+ENDLESS = 10**9  # validations of patience: how `convert` writes that it never ends, for which they have no word
+ORIGIN = "computed_by"  # in the experiment.json of results that the authors' code has not computed: OURS
+OURS = "jointens"
 
 
 def read_experiment(folder: str | os.PathLike, /, **overrides: Any) -> Experiment:
@@ -53,10 +57,14 @@ def read_experiment(folder: str | os.PathLike, /, **overrides: Any) -> Experimen
             if key not in OPTIONAL and key not in {**told, **overrides}:
                 raise InputError(f"{folder / name} lacks the key {key!r}")
         keys |= told
-    if isinstance(keys.get("lr_switch"), int) and "lr_switch" not in overrides:  # an interval in their ImageNet code
-        raise InputError(f"{folder / 'optim.json'}: lr_switch is {keys['lr_switch']}; a sweep takes a list of epochs")
-    keys.pop("max_patience", None)  # their sweep never stops early: when patience ends it prints a line, and goes on
-    keys.pop(ORIGIN, None)
+    ours_computed = keys.pop(ORIGIN, None) == OURS
+    if keys.get("dataset") in IN_FILES:  # their imagenet.py
+        keys.setdefault("validate_every", IMAGENET_VALIDATE_EVERY)
+    else:  # their sweep.py
+        if isinstance(keys.get("lr_switch"), int) and "lr_switch" not in overrides:
+            told = f"lr_switch is {keys['lr_switch']}; a sweep takes a list of epochs"
+            raise InputError(f"{folder / 'optim.json'}: {told}")
+        keys.pop("max_patience", None)  # it never stops early: when patience ends it prints a line, and goes on
     keys["average"] = _average(keys, overrides, folder / "experiment.json")
     keys.pop("probs", None)
     if keys.get("scheduler", ...) is None:
@@ -68,6 +76,8 @@ def read_experiment(folder: str | os.PathLike, /, **overrides: Any) -> Experimen
         if name not in keys and (keys["optimiser"] in kinds or keys["scheduler"] in kinds):
             raise InputError(f"{folder / 'optim.json'} lacks the key {name!r}, needed by {' and '.join(kinds)}")
     experiment = Experiment.from_dict(keys)
+    if ours_computed and experiment.max_patience == ENDLESS:
+        experiment = dataclasses.replace(experiment, max_patience=None)
     _check_data(folder, experiment.dataset, listed="dataset" not in overrides)
     return experiment
 
@@ -104,15 +114,3 @@ def _check_data(folder: Path, dataset: str, *, listed: bool) -> None:
     known, told = DATASETS[dataset].num_outputs, data[dataset].get("num_classes")
     if told != known:
         raise InputError(f"{file}: num_classes of {dataset} is {told}; allowed is {known}")
-
-
-def read_object(file: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{file} is not JSON: {error}") from error
-    if not isinstance(told, dict):
-        raise InputError(f"{file} holds a {type(told).__name__}; allowed is an object of keys and values")
-    return told

@@ -217,21 +217,28 @@ class Results:
 
         Columns: beta, seed, checkpoint, epoch; individual, ensemble, diversity; train_individual, train_ensemble,
         train_diversity: the same on training data at that epoch, as in `history`; for classification also accuracy and
-        individual_accuracy (the mean over learners), as fractions. What the authors' code does not log is missing from
+        individual_accuracy (the mean over learners), as fractions, and for more than ten classes top5_accuracy; with
+        `validate_every` epoch is the number of the validation. What the authors' code does not log is missing from
         their converted results: the last epoch, and training metrics.
         """
         return frames.tests(self.records())
 
-    def history(self) -> pd.DataFrame:
+    def history(self, *, unfinished: bool = False) -> pd.DataFrame:
         """The course of training, one row for each cell, epoch (from 1) and split ("train", "val").
 
-        Metrics as in `tests`. Train is measured in evaluation mode on as many examples as validation has.
-        """
-        return frames.history(self.records())
+        Metrics as in `tests`. Train is measured in evaluation mode on as many examples as validation has, or on
+        `measured_size`. With `validate_every` epoch is the number of the validation, and step the steps before it.
 
-    def learner_history(self) -> pd.DataFrame:
-        """Each base learner's accuracy over training: beta, seed, split, epoch, learner, accuracy."""
-        return frames.learner_history(self.records())
+        unfinished: cells in training are among them, as far as they have come.
+        """
+        return frames.history(self._courses(unfinished))
+
+    def learner_history(self, *, unfinished: bool = False) -> pd.DataFrame:
+        """Each base learner's accuracy over training: beta, seed, split, epoch, learner, accuracy; step as above."""
+        return frames.learner_history(self._courses(unfinished))
+
+    def _courses(self, unfinished: bool) -> list[dict[str, Any]]:
+        return self.records() + (self.unfinished_records() if unfinished else [])
 
 
 def load(folder: str | os.PathLike, beta: float, seed: int) -> Ensemble:

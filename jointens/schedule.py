@@ -49,8 +49,8 @@ class Schedule:
             return False
         if waits_for_better(experiment):
             self.falls += self.counter % experiment.lr_switch == 0
-        else:
-            self.falls += self.validations in experiment.switches
+        elif experiment.scheduler != "none":
+            self.falls += experiment.switches.count(self.validations)
         return True
 
     def state(self) -> dict[str, int]:
@@ -74,6 +74,8 @@ def learning_rate(experiment: Experiment, number: int) -> float:
 
     Only for a list of switches: otherwise it depends on what the validations show.
     """
+    if experiment.scheduler == "none":
+        return experiment.learning_rate
     return rate_after(experiment, sum(switch < number for switch in experiment.switches))
 
 

@@ -73,19 +73,19 @@ def draw(kind: int, chance: torch.Generator) -> Tensor:
     def uniform(low: float, high: float) -> float:
         return low + (high - low) * torch.rand((), generator=chance).item()
 
-    angle, size = uniform(0, 2 * math.pi), uniform(0.25, 0.45) * SIDE
+    angle, size = uniform(0, 2 * math.pi), uniform(0.3, 0.45) * SIDE
     x, y = (uniform(size, SIDE - size) for _ in range(2))
     rows, columns = torch.meshgrid(torch.arange(SIDE) + 0.5, torch.arange(SIDE) + 0.5, indexing="ij")
     across = ((columns - x) * math.cos(angle) + (rows - y) * math.sin(angle)) / size
     along = ((rows - y) * math.cos(angle) - (columns - x) * math.sin(angle)) / size
     shown = _mask(FORMS[form], across, along)
-    own = torch.tensor([uniform(0.0, 0.55) for _ in COLOURS])  # that channel is the brightest, in most images
+    own = torch.tensor([uniform(0.0, 0.45) for _ in COLOURS])  # that channel is the brightest, in nearly all images
     own[colour] = uniform(0.4, 1.0)
     # From one colour in each corner to the others, half as bright.
     corners = torch.rand(1, 3, 2, 2, generator=chance)
     around = torch.nn.functional.interpolate(corners, size=(SIDE, SIDE), mode="bilinear", align_corners=True)[0]
-    image = torch.where(shown, own.view(3, 1, 1), 0.25 + 0.5 * around)
-    image = image + 0.08 * torch.randn(image.shape, generator=chance)
+    image = torch.where(shown, own.view(3, 1, 1), 0.3 + 0.4 * around)
+    image = image + 0.04 * torch.randn(image.shape, generator=chance)
     return (255 * image.clamp(0, 1)).round().byte()
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .data import DATASETS, Split
+from .data import Split
 from .decomposition import decompose_unchecked, joint_objective
 from .device import WAYS, Step, Way, autocast, choose_device, choose_way, cuda_graph, working_on
 from .ensemble import Ensemble, seeded_learners
+from .errors import InputError
 from .experiment import Cell, Experiment
 from .feeding import make_feed
 from .measuring import mean_over, measure, moved, of_run, transposed
@@ -64,7 +65,6 @@ class Trainer:
         self.device = choose_device(experiment.device)
         way = WAYS[choose_way(experiment.execution, self.device)]
         self.seeds = list(dict.fromkeys(cell.seed for cell in cells))  # S distinct ones, S ≤ R
-        self.prepare = DATASETS[experiment.dataset].prepare
         self.feed = make_feed(experiment, self.seeds, self.device, len(self.cells))
         self.run_seed = torch.tensor([self.seeds.index(cell.seed) for cell in cells], device=self.device)  # (R,)
         self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)  # (R,)
@@ -96,6 +96,13 @@ class Trainer:
             try:
                 self._run()
                 return self._finished()
+            except ValueError as error:
+                if "more than 1 value per channel" in str(error):
+                    raise InputError(
+                        f"a batch of {self.experiment.dataset} has one example, which {self.experiment.base_learner} "
+                        "with its batch-norm cannot be trained on; choose another batch_size or train_size"
+                    ) from error
+                raise
             finally:
                 self.step.forget()  # its memory, which would be held until Python looks for circles
 
@@ -180,7 +187,7 @@ class Trainer:
 
     def _of_runs(self, batch: Split) -> Split:
         """What each run's learners are given: a batch of each seed `(S, B, ...)` → of each run `(R, B, ...)`."""
-        return Split(self.prepare(batch.inputs)[self.run_seed], batch.targets[self.run_seed])
+        return Split(self.feed.dataset.prepare(batch.inputs)[self.run_seed], batch.targets[self.run_seed])
 
     def _objective(self, batch: Split) -> Tensor:
         parts = decompose_unchecked(self._forward(batch.inputs), batch.targets, **self._theory)
@@ -200,20 +207,26 @@ class Trainer:
 
     def evaluate(self, part) -> dict[str, Tensor]:
         """`measure` of the learners on a part of the data, one of the feed's."""
-        return mean_over((measure(*group, **self._theory), group[1].shape[-1]) for group in self._groups(part))
+        return mean_over((self._measure(*group), group[1].shape[-1]) for group in self._groups(part))
 
-    @torch.no_grad()
     def _groups(self, part) -> Iterator[tuple[Tensor, Tensor]]:
         """The learners' outputs on a part, and its targets, group by group: `(R, M, N, K)` and `(R, N)`."""
         self.ensemble.eval()
-        for chunks in self.feed.groups(part):
-            outputs, targets = [], []
-            for chunk in chunks:
-                of_runs = self._of_runs(chunk)
-                # Joined along the examples as the last axis in memory, which is how stacked perceptrons leave them.
-                outputs.append(self._forward(of_runs.inputs).mT)
-                targets.append(of_runs.targets)
-            yield torch.cat(outputs, dim=-1).mT, torch.cat(targets, dim=-1)
+        return map(self._outputs, self.feed.groups(part))
+
+    @torch.no_grad()
+    def _outputs(self, chunks: Iterable[Split]) -> tuple[Tensor, Tensor]:
+        outputs, targets = [], []
+        for chunk in chunks:
+            of_runs = self._of_runs(chunk)
+            # Joined along the examples as the last axis in memory, which is how stacked perceptrons leave them.
+            outputs.append(self._forward(of_runs.inputs).mT)
+            targets.append(of_runs.targets)
+        return torch.cat(outputs, dim=-1).mT, torch.cat(targets, dim=-1)
+
+    @torch.no_grad()
+    def _measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        return measure(outputs, targets, **self._theory)
 
     def _tested(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Test metrics, and if they are stored the outputs on test and validation data with their targets."""
@@ -225,7 +238,7 @@ class Trainer:
                 kept |= {name.replace("test", "val"): value for name, value in kept.items()}
                 continue
             groups = list(self._groups(getattr(self.feed, part)))
-            told[part] = mean_over((measure(*group, **self._theory), group[1].shape[-1]) for group in groups)
+            told[part] = mean_over((self._measure(*group), group[1].shape[-1]) for group in groups)
             for name, tensors, axis in zip(("outputs", "targets"), zip(*groups, strict=True), (-2, -1), strict=True):
                 kept[f"{part}_{name}"] = torch.cat(tensors, dim=axis) if len(tensors) > 1 else tensors[0]
         return told["test"], kept

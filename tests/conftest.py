@@ -134,6 +134,7 @@ def clone(tmp_path, monkeypatch, tiny):
     monkeypatch.setattr(published, "profiles_root", lambda: profile.parent)
     monkeypatch.setattr(published, "published_root", lambda: tmp_path / "results")
     monkeypatch.setattr(published, "SMALL", ())
+    monkeypatch.setattr(published, "IMAGENET", ())
     monkeypatch.setattr(published, "PANELS", ("tiny",))
     monkeypatch.setattr(published, "AVERAGES", ("scores",))
     (tmp_path / "results").mkdir()

@@ -57,7 +57,7 @@ def test_ours_there_and_back(tiny, tmp_path, keys):
 
 
 def test_what_we_write_in_their_files(tiny, tmp_path):
-    ours = jointens.run(tiny(seeds=[0], beta_vals=[0.5], weight_decay=0.001, lr_switch=1), progress=False)
+    ours = jointens.run(tiny(seeds=[0], beta_vals=[0.5], weight_decay=0.001, lr_switch=[1]), progress=False)
     there = convert(ours.folder, tmp_path / "there")
     assert json.loads((there / "experiment.json").read_text()) == {
         "dataset": "digits", "base_learner": "MLP", "num_learners": 2, "seeds": [0], "beta_vals": [0.5],
@@ -66,7 +66,7 @@ def test_what_we_write_in_their_files(tiny, tmp_path):
     }  # fmt: skip
     assert json.loads((there / "optim.json").read_text()) == {
         "optimiser": "SGD", "scheduler": "ExponentialLR", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.001,
-        "gamma": 0.2, "lr_switch": [1], "batch_size": 64, "num_epochs": 2, "max_patience": 2,
+        "gamma": 0.2, "lr_switch": [1], "batch_size": 64, "num_epochs": 2, "max_patience": 10**9,
     }  # fmt: skip
     assert json.loads((there / "data.json").read_text()) == {"digits": {"num_classes": 10}}
     frame = pd.read_csv(there / "results.csv")

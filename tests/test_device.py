@@ -210,7 +210,7 @@ def test_an_epoch_on_a_gpu_has_everything_there_and_asks_for_no_value(pretended_
     assert trainer.step.record is device.cuda_graph
     trainer.step.record = None
     objective = trainer.train_epoch()
-    told = trainer.evaluate(trainer.val)
+    told = trainer.evaluate(trainer.feed.val)
     assert objective.shape == told["ensemble"].shape == (3,) and told["learner_accuracy"].shape == (3, 2)
     assert all(tensor.is_cuda for tensor in (objective, *told.values()))
     (group,) = trainer.optimiser.param_groups
@@ -265,7 +265,7 @@ def test_streams_are_for_training_looped_learners_on_a_gpu(pretended_gpu, monkey
         trainer = pretended_gpu(Experiment(seeds=[0], batch_size=8, num_learners=4, **keys), [Cell(0.0, 0)])
         trainer.step.record = None
         trainer.train_epoch()
-        trainer.evaluate(trainer.val)
+        trainer.evaluate(trainer.feed.val)
         assert calls == expected
         calls.clear()
 

@@ -45,31 +45,31 @@ def test_missing_cells_are_trained_in_the_order_of_the_list_and_published_at_onc
 )
 def test_a_cell_that_would_not_be_finished_is_given_up(clone, tmp_path, monkeypatch, capsys, speed, minutes, done):
     now = [0.0]
-    train = sweep.Trainer.train_epoch
+    train = sweep.Trainer.train_steps
 
-    def slow(self):
+    def slow(self, batches):
         now[0] += speed
-        return train(self)
+        return train(self, batches)
 
-    monkeypatch.setattr(sweep.Trainer, "train_epoch", slow)
+    monkeypatch.setattr(sweep.Trainer, "train_steps", slow)
     monkeypatch.setattr(sweep.time, "monotonic", lambda: now[0])
     found = list(train_missing(minutes=minutes, out=str(tmp_path / "runs"), device="cpu"))
     assert len(found) == len(clone.results.records()) == done
     gave_up = re.search(
-        r"tiny-scores, beta=.*: given up after \d of 2 epochs: \d+ s more are needed", capsys.readouterr().err
+        r"tiny-scores, beta=.*: given up after \d of 2 validations: \d+ s more are needed", capsys.readouterr().err
     )
     assert bool(gave_up) == (done < 6)
 
 
 def test_what_is_too_slow_is_seen_before_its_end(monkeypatch):
-    now, watch = [0.0], sweep._Watch(num_epochs=10, deadline=50.0)
+    now, watch = [0.0], sweep._Watch(total=10, deadline=50.0)
     monkeypatch.setattr(sweep.time, "monotonic", lambda: now[0])
     now[0] = 8.0  # the first epoch, in which a GPU is got ready, tells nothing of the others
     watch(1)
     now[0] = 12.0
     watch(2)
     now[0] = 18.0
-    with pytest.raises(sweep.OutOfTime, match="given up after 3 of 10 epochs: 3 s more are needed"):  # 5 s each
+    with pytest.raises(sweep.OutOfTime, match="given up after 3 of 10 validations: 3 s more are needed"):  # 5 s each
         watch(3)
 
 

@@ -47,7 +47,7 @@ def test_the_shipped_configuration(configs, average, data_above):
 
 def test_overrides_win_and_may_be_texts(configs):
     write(configs, SHIPPED)
-    texts = {"average": "scores", "seeds": "[7]", "num_epochs": "3", "lr_switch": "2", "weight_decay": "5e-3"}
+    texts = {"average": "scores", "seeds": "[7]", "num_epochs": "3", "lr_switch": "[2]", "weight_decay": "5e-3"}
     read = read_experiment(configs, **texts, dataset="digits", base_learner="MLP")
     assert (read.seeds, read.num_epochs, read.lr_switch, read.weight_decay) == ((7,), 3, (2,), 0.005)
     assert (read.dataset, read.base_learner, read.batch_size) == ("digits", "MLP", 128)
@@ -85,9 +85,10 @@ def test_what_their_files_may_say(configs, changes, expected):
         ({"num_epochs": REMOVED}, "optim.json lacks the key 'num_epochs'"),
         ({"momentum": REMOVED, "probs": True}, "optim.json lacks the key 'momentum', needed by SGD and RMSprop"),
         ({"scheduler": "Linear", "factor": False, "probs": True}, "lacks the key 'factor', needed by Linear"),
-        ({"dataset": "ImageNet", "probs": True}, "dataset is 'ImageNet'; known are digits"),
+        ({"dataset": "CIFAR-11", "probs": True}, "dataset is 'CIFAR-11'; known are digits"),
         ({"dataset": ["SVHN"], "probs": True}, "dataset is ['SVHN']; allowed is a text"),
-        ({"base_learner": "MobileViT_IN", "probs": True}, "base_learner is 'MobileViT_IN'; known are MLP"),
+        ({"base_learner": "MobileViT", "probs": True}, "base_learner is 'MobileViT'; known are MLP"),
+        ({"base_learner": "MobileViT_IN", "probs": True}, "takes images of at least 64×64 pixels; CIFAR-10 has inputs"),
         ({"optimiser": ["SGD"], "probs": True}, "optimiser is ['SGD']; allowed is a text"),
         ({"learning_rate": math.nan, "probs": True}, "learning_rate is nan; allowed is a finite number"),
         ({"factor": 0, "probs": True}, "factor is 0.0; allowed is more than 0"),

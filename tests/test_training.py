@@ -10,7 +10,8 @@ from jointens.device import choose_device
 from jointens.ensemble import Ensemble
 from jointens.errors import InputError
 from jointens.experiment import Cell
-from jointens.training import Trainer, learning_rate
+from jointens.schedule import learning_rate
+from jointens.training import Trainer
 
 
 def train(experiment, cells=None):
