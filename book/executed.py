@@ -104,9 +104,10 @@ def sources_of(root: Path, name: str) -> dict[str, str]:
     files = [source, *sorted(library)]
     if profile := profile_of(root, name):
         files.append(profiles / f"{profile}.yml")
+    if root / "jointens" / "paper_values.py" in library:
+        files.append(root / "book" / "paper_values.yml")
     if root / "jointens" / "published.py" in library:
         files += [profiles / f"{name}.yml" for name in (*published.SMALL, *published.PANELS, *published.IMAGENET)]
-        files.append(root / "book" / "paper_values.yml")
         files += sorted(file for kind in ("*.yml", "*.json") for file in (root / "results").rglob(kind))
     return {str(file.relative_to(root).as_posix()): _fingerprint(file.read_bytes()) for file in files} | pins(root)
 

@@ -69,6 +69,11 @@ def _stoppable() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 2)  # its signal comes back here, if this exception is dropped
         raise _Stopped(came[0])
 
+    def drop(dropped: object) -> None:  # what comes again need not be told
+        if not isinstance(dropped.exc_value, _Stopped):
+            unraisable(dropped)
+
+    unraisable, sys.unraisablehook = sys.unraisablehook, drop
     # A signal that was ignored from the start stays so: the shell does that for jobs in the background.
     heeded = [s for s in STOPS if signal.getsignal(s) is not signal.SIG_IGN]
     before = {signum: signal.signal(signum, stop) for signum in (*heeded, signal.SIGALRM)}
@@ -76,6 +81,7 @@ def _stoppable() -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = unraisable
         for signum, handler in before.items():
             signal.signal(signum, handler)
 

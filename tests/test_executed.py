@@ -27,7 +27,8 @@ def test_every_notebook_has_its_record():
 def copy(tmp_path):
     """The sources that outputs depend on, to be changed at will."""
     (tmp_path / "book").mkdir()
-    for name in ("notebooks", "jointens", "results", "book/images", "pyproject.toml", "constraints.txt"):
+    files = ("book/paper_values.yml", "pyproject.toml", "constraints.txt")
+    for name in ("notebooks", "jointens", "results", "book/images", *files):
         origin = ROOT / name
         (shutil.copytree if origin.is_dir() else shutil.copy)(origin, tmp_path / name)
     return tmp_path

@@ -42,7 +42,7 @@ def test_the_list_is_up_to_date():
 
 def test_the_order_is_ends_first_then_the_rest_and_no_cell_twice():
     every = [(batch.setting, cell) for batch in published.batches() for cell in batch.cells]
-    assert len(every) == len(set(every)) == 2 * 9 + 2 * 3 + 12 * 30
+    assert len(every) == len(set(every)) == 2 * 9 + 2 * 3 + 12 * 30 + 7 * 2
     panel = published.Setting("cifar10_resnet18", "scores")
     assert [cell for setting, cell in every if setting == panel][:3] == [Cell(0, 0), Cell(1, 0), Cell(0.2, 0)]
     for setting in published.settings():
@@ -57,6 +57,14 @@ def test_the_panels_have_the_papers_setting_with_every_average(name):
         assert name == experiment.dataset.lower().replace("-", "") + "_" + experiment.base_learner.lower()
     hashes = [setting.experiment.hash for setting in published.settings()]
     assert len(set(hashes)) == len(hashes)
+
+
+@pytest.mark.parametrize("name", published.IMAGENET)
+def test_the_learners_of_table_1_have_the_authors_setting(name):
+    experiment = published.Setting(name, "probabilities").experiment
+    assert (experiment.scale, experiment.beta_vals, experiment.seeds) == ("authors", (0, 1), (0,))
+    assert name == f"imagenet_{experiment.base_learner.lower().removesuffix('_in')}"
+    assert experiment.input_shape == (3, *2 * (256 if name == "imagenet_mobilevit" else 224,))
 
 
 def test_publishing_copies_finished_cells_and_updates_the_list(clone, tiny, tmp_path):
