@@ -7,7 +7,7 @@ import re
 
 import pytest
 import yaml
-from authors import DATA, write
+from authors import DATA, shipped, write
 
 import jointens
 from jointens import Cell, Experiment, InputError, Results
@@ -128,9 +128,11 @@ def test_ours_there_and_back(trained, tmp_path):
         assert {name: found[cell][name] for name in of if name != "test"} == {
             name: value for name, value in of.items() if name != "test"
         }
-        for checkpoint, test in of["test"].items():  # of the validation images, once more
-            for name, value in test.items():
-                assert found[cell]["test"][checkpoint][name] == pytest.approx(value, abs=1e-6)
+        test = found[cell]["test"]
+        for name, value in of["test"]["best"].items():  # of the validation images, once more
+            assert test["best"][name] == pytest.approx(value, abs=1e-6)
+        # Ours was tested at the very end, a step after the last validation.
+        assert test["last"] == {name: values[-1] for name, values in of["val"].items()}
     assert {cell["provenance"]["device"] for cell in back.records()} == {"jointens"}
     again = convert(back.folder, tmp_path / "again")
     assert {path.name for path in again.iterdir()} == {*CONFIGURATION, *FILES}
@@ -362,7 +364,7 @@ def test_theirs_there_and_back(tmp_path, loss):
     assert {path.name for path in back.iterdir()} == {*CONFIGURATION, *FILES}
     for name in FILES:
         assert repr(read(back / name)) == repr(read(source / name))  # nan equals nan in words only
-    assert read_experiment(back) == read_experiment(source)
+    assert read_experiment(back).identity() == read_experiment(source).identity()
     assert "computed_by" not in read(back / "experiment.json")
 
 
@@ -468,9 +470,10 @@ def test_only_the_average_may_be_open(tmp_path):
     assert Results.at(convert(source, tmp_path / "ours", average="scores")).experiment.average == "scores"
 
 
-def test_a_table_beside_imagenets_configuration_is_not_passed_over(tmp_path):
-    """Without its files such a folder holds nothing: it is not to become an empty one of ours."""
-    source = write(tmp_path / "source", SHIPPED, data_above=False)
+@pytest.mark.parametrize("files", [SHIPPED, shipped(validate_every=2000, probs=True)])
+def test_a_table_that_nobody_reads_is_not_passed_over(tmp_path, files):
+    """Without a file for each cell such a folder holds nothing: it is not to become an empty one of ours."""
+    source = write(tmp_path / "source", files, data_above=False)
     (source / "results.csv").write_text("beta,run\n")
     refused(source, tmp_path)
 
