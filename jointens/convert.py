@@ -17,9 +17,8 @@ import csv
 import dataclasses
 import io
 import json
-import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from .keys import read_object
 from .places import expanded
 from .released import ENDLESS, EXPERIMENT_KEYS, OPTIM_KEYS, ORIGIN, OURS, read_experiment
 from .results import RELEASED, Results
-from .schedule import learning_rate, looks_back
+from .schedule import best_validation, learning_rate, looks_back
 from .training import TrainedCell
 
 # By what their code divides the training loss, in images; for other data sets by the images seen.
@@ -127,7 +126,7 @@ def _authors_files(results: Results) -> dict[str, str]:
         raise InputError(
             f"{results.folder} holds results of {experiment.dataset}; the authors' format has no regression"
         )
-    theirs = all(record["provenance"]["device"] == AUTHORS for record in records)
+    theirs = all(record["provenance"]["device"] == AUTHORS for record in [*records, *results.unfinished_records()])
     contents = {
         "experiment.json": _experiment_keys(experiment) | ({} if theirs else {ORIGIN: OURS}),
         "optim.json": _optim_keys(experiment),
@@ -183,7 +182,7 @@ def _share_seen(experiment: Experiment) -> float:
 
 def _imagenet_cells(source: Path, experiment: Experiment) -> list[tuple[TrainedCell, dict[str, Any]]]:
     device = OURS if read_object(source / "experiment.json").get(ORIGIN) == OURS else AUTHORS
-    cells = convert_imagenet.read_cells(source, experiment)
+    cells = convert_imagenet.read_cells(source, experiment, ours=device == OURS)
     return [(trained, told | {"stack": [list(trained.cell)], "device": device}) for trained, told in cells]
 
 
@@ -215,7 +214,7 @@ def _cell(cell: Cell, row: Mapping[str, Any], experiment: Experiment, *, ours: b
         "learner_accuracy": "acc_ind",
     }  # fmt: skip
     val, test = ({name: row[f"{part}_{short}"] for name, short in names.items()} for part in ("val", "test"))
-    best_epoch = _best_epoch(val["ensemble"], last=not ours)
+    best_epoch = best_validation(val["ensemble"], last=not ours)
     if best_epoch == 0 and not ours:
         test = None  # no epoch was kept; their code then tests the model that another run has left
     epochs = range(1, experiment.num_epochs + 1)
@@ -225,15 +224,6 @@ def _cell(cell: Cell, row: Mapping[str, Any], experiment: Experiment, *, ours: b
         "val": val,
     }
     return TrainedCell(cell, best_epoch, history, {"best": test, "last": None}, outputs={}, weights={})
-
-
-def _best_epoch(losses: Sequence[float], *, last: bool) -> int:
-    """The epoch, from 1, with the lowest loss, the `last` or the first of several; 0 if none was ever kept."""
-    lowest, best = math.inf, 0
-    for epoch, loss in enumerate(losses, 1):
-        if loss < lowest or (last and loss == lowest):
-            lowest, best = loss, epoch
-    return best
 
 
 def _objective(train_loss: float, share: float) -> float:

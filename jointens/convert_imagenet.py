@@ -8,7 +8,6 @@ record of ours calls test is what the validation at the best checkpoint showed.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,9 +17,9 @@ from .cells import Cell, canonical_beta
 from .errors import InputError
 from .experiment import Experiment
 from .frames import finite, has_shape
-from .keys import read_object
+from .keys import LARGEST, read_object
 from .results import Results
-from .schedule import rate_after
+from .schedule import best_validation, rate_after
 from .training import TrainedCell
 
 PATTERN = "results_seed:*_beta:*.json"
@@ -36,7 +35,8 @@ def authors_files(results: Results) -> dict[str, str]:
     """Names and contents of the files of every cell, of those in training as well."""
     files = {}
     for record in [*results.records(), *results.unfinished_records()]:
-        told = record["provenance"].get("file") or _authors_keys(record)
+        file = record["provenance"].get("file")
+        told = json.loads(file) if file else _authors_keys(record)
         files[f"results_seed:{told['run']}_beta:{told['beta']}.json"] = json.dumps(told, indent=4) + "\n"
     return files
 
@@ -56,24 +56,34 @@ def _authors_keys(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_cells(source: Path, experiment: Experiment) -> list[tuple[TrainedCell, dict[str, Any]]]:
+def read_cells(source: Path, experiment: Experiment, *, ours: bool) -> list[tuple[TrainedCell, dict[str, Any]]]:
     """What the files in a folder of theirs hold, each as a cell, with its provenance but for who computed it.
 
     Raises:
         InputError: a file is damaged, or not what its name says.
     """
-    cells = []
+    cells, seen = [], {}
     for file in sorted(source.glob(PATTERN)):
         told = read_object(file)
         _check(file, told, experiment)
         cell = Cell(canonical_beta(told["beta"]), told["run"])
-        cells.append((_cell(cell, told, experiment), {"source": f"{source.resolve().name}/{file.name}", "file": told}))
+        if cell in seen:
+            raise InputError(f"{file}: {cell} is in {seen[cell]} already")
+        seen[cell] = file.name
+        about = {"source": f"{source.resolve().name}/{file.name}", "file": json.dumps(told)}
+        cells.append((_cell(cell, told, experiment, ours=ours), about))
+    if not cells:
+        raise InputError(f"{source} holds no {PATTERN}")
     return cells
 
 
 def _check(file: Path, told: Mapping[str, Any], experiment: Experiment) -> None:
     if missing := [key for key in KEYS if key not in told]:
         raise InputError(f"{file} lacks the key {missing[0]!r}")
+    if not (has_shape(told["beta"], ()) and abs(told["beta"]) <= LARGEST):
+        raise InputError(f"{file}: beta is {told['beta']!r}; allowed is a finite number")
+    if type(told["run"]) is not int or told["run"] < 0:
+        raise InputError(f"{file}: run is {told['run']!r}; allowed is a seed, a whole number from 0")
     named = re.fullmatch(r"results_seed:(\d+)_beta:(.+)\.json", file.name)
     if named is None or [str(told["run"]), str(told["beta"])] != list(named.groups()):
         raise InputError(f"{file} is of seed {told['run']} and beta {told['beta']}, not of what its name says")
@@ -84,11 +94,12 @@ def _check(file: Path, told: Mapping[str, Any], experiment: Experiment) -> None:
         shape = (number, experiment.num_learners) if key == "val_acc_ind" else (number,)
         if not has_shape(told[key], shape):
             raise InputError(f"{file}: {key} is no list of {'×'.join(map(str, shape))} numbers")
-    if not has_shape(told["train_loss"], (len(told["train_loss"]),)):
-        raise InputError(f"{file}: train_loss is no list of numbers")
+    for key in ("train_loss", "lr_switch"):
+        if not isinstance(told[key], list) or not has_shape(told[key], (len(told[key]),)):
+            raise InputError(f"{file}: {key} is no list of numbers")
 
 
-def _cell(cell: Cell, told: Mapping[str, Any], experiment: Experiment) -> TrainedCell:
+def _cell(cell: Cell, told: Mapping[str, Any], experiment: Experiment, *, ours: bool) -> TrainedCell:
     val = {ours: told[theirs] for theirs, ours in LISTS.items()}
     numbers = range(1, len(told["val_ens_loss"]) + 1)
     every, of_epoch = experiment.validate_every, experiment.num_validations // experiment.num_epochs
@@ -105,9 +116,7 @@ def _cell(cell: Cell, told: Mapping[str, Any], experiment: Experiment) -> Traine
         "val": val,
         "epoch_objective": told["train_loss"],
     }
-    finite_losses = [loss if math.isfinite(loss) else math.inf for loss in told["val_ens_loss"]]
-    lowest = min(finite_losses)
-    best = 0 if math.isinf(lowest) else len(finite_losses) - finite_losses[::-1].index(lowest)  # the last of several
+    best = best_validation(told["val_ens_loss"], last=not ours)
     at = {"best": best, "last": len(numbers)}
     test = {when: {name: of[number - 1] for name, of in val.items()} if number else None for when, number in at.items()}
     return TrainedCell(cell, best, history, test, outputs={}, weights={})

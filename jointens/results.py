@@ -76,9 +76,10 @@ class Results:
 
     @classmethod
     def at(cls, folder: str | os.PathLike) -> Results:
-        """The results in a folder, of the experiment that its experiment.yml tells and of all cells found there.
+        """The results in a folder, of the experiment that its experiment.yml tells.
 
-        The folder may have been moved, or made by `released.convert`; into one of those nothing is trained.
+        Its grid is of all cells found there, those in training as well. The folder may have been moved, or made by
+        `released.convert`; into one of those nothing is trained.
 
         Raises:
             InputError: it is no results folder, or one of another version of the numbers.
@@ -88,7 +89,8 @@ class Results:
             raise InputError(f"{folder} is no results folder: it holds no experiment.yml")
         keys = _read_identity(folder)
         numbers = RELEASED if keys.pop("numbers", None) == RELEASED else NUMBERS
-        names = [re.fullmatch(r"beta=([-+.e\d]+),seed=(\d+)", path.stem) for path in folder.glob("cells/*.json")]
+        files = [path for part in ("cells", "unfinished") for path in folder.glob(f"{part}/*.json")]
+        names = [re.fullmatch(r"beta=([-+.e\d]+),seed=(\d+)", path.stem) for path in files]
         if cells := [Cell(float(name[1]), int(name[2])) for name in names if name]:
             keys["beta_vals"] = sorted({cell.beta for cell in cells})
             keys["seeds"] = sorted({cell.seed for cell in cells})

@@ -98,3 +98,12 @@ def switches(lr_switch: Sequence[int] | int | None, scheduler: str, validations:
     if scheduler == "Linear":
         return tuple(range(1, validations))
     return tuple(max(1, round(share * validations)) for share in (0.4, 0.65, 0.9))
+
+
+def best_validation(losses: Sequence[float], *, last: bool) -> int:
+    """The validation, from 1, with the lowest loss, the `last` or the first of several; 0 if none was ever kept."""
+    lowest, best = math.inf, 0
+    for epoch, loss in enumerate(losses, 1):
+        if loss < lowest or (last and loss == lowest):
+            lowest, best = loss, epoch
+    return best

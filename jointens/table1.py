@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = {  # of `evaluated`, as a reader is told of them; accuracies in per cent
-    "accuracy": "top-1, %",
-    "top5_accuracy": "top-5, %",
-    "individual_accuracy": "individual top-1, %",
+    "accuracy": "top\N{NON-BREAKING HYPHEN}1, %",
+    "top5_accuracy": "top\N{NON-BREAKING HYPHEN}5, %",
+    "individual_accuracy": "individual top\N{NON-BREAKING HYPHEN}1, %",
     "ensemble": "NLL",
     "individual": "individual NLL",
     "diversity": "diversity",
@@ -54,7 +54,8 @@ def evaluated(sweeps: Sequence[Results], *, data_root: str | os.PathLike | None 
             except InputError:
                 row["calibration_error"] = math.nan
             told.append(row)
-    return pd.DataFrame(told)
+    known = ["learner", "beta", "seed", "validations", "finished", *COLUMNS]
+    return pd.DataFrame(told, columns=None if told else known)
 
 
 def _metrics_at_best(record: Mapping[str, Any]) -> dict[str, float]:
@@ -62,7 +63,8 @@ def _metrics_at_best(record: Mapping[str, Any]) -> dict[str, float]:
     if record["test"]["best"]:
         return metrics_of(record["test"]["best"])
     number = record["best_epoch"] - 1
-    return metrics_of({name: values[number] for name, values in record["history"]["val"].items()})
+    at_best = metrics_of({name: values[number] for name, values in record["history"]["val"].items()})
+    return at_best if number >= 0 else dict.fromkeys(at_best, math.nan)
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -76,6 +78,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
         f"{number}" if finished else f"{number}, in training"
         for number, finished in zip(counts["validations", "min"], counts["finished", "min"], strict=True)
     ]
+    means.index = means.index.map(lambda row: (row[0], f"{row[1]:g}"))
     return means.rename(columns=COLUMNS).rename_axis(["learner", "β"])
 
 

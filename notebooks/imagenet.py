@@ -106,19 +106,21 @@ for name, beta in zip(("independent", "joint"), (ends[0], ends[-1]), strict=True
 
 # %% [markdown]
 # Look at the distance between the blue line and the grey ones in {numref}`fig-imagenet-dynamics`. Independent learners are
-# nearly as good as their ensemble; joint ones stay behind theirs. Their average is what was trained, and only the average
-# works: by itself a learner is right on {glue:text}`imagenet_joint_individual_accuracy` % of the validation images, its
-# ensemble on {glue:text}`imagenet_joint_accuracy` %. At β = 0 it is {glue:text}`imagenet_independent_individual_accuracy` % and
-# {glue:text}`imagenet_independent_accuracy` %.
+# nearly as good as their ensemble; joint ones fall behind theirs. At the best checkpoint, which is the one with the lowest
+# ensemble *loss*, a joint learner by itself is right on {glue:text}`imagenet_joint_individual_accuracy` % of the validation
+# images and its ensemble on {glue:text}`imagenet_joint_accuracy` %; at β = 0 it is
+# {glue:text}`imagenet_independent_individual_accuracy` % and {glue:text}`imagenet_independent_accuracy` %. One independent learner
+# is better than three joint ones together.
 
 # %% mystnb={"figure": {"caption": "Individual loss, ensemble loss and their difference, diversity, over training; continuous lines are of validation images, dashed ones of training images, both in evaluation mode.", "name": "fig-imagenet-losses"}, "image": {"alt": "Two panels of losses over training steps with a logarithmic axis, independent and joint training. Under joint training individual loss and diversity lie on top of each other, far above the ensemble loss; under independent training diversity is far below both losses."}}
 imagenet_figures.losses(results, seed=seed)
 
 # %% [markdown]
-# {numref}`fig-imagenet-losses` shows where that comes from. Under joint training nearly all of a learner's loss is matched by
-# diversity, {glue:text}`imagenet_joint_diversity` nats against {glue:text}`imagenet_independent_diversity` nats at the best
-# checkpoint. The learners pay for it one by one, and the ensemble has nothing from it: its loss is
-# {glue:text}`imagenet_joint_ensemble` nats, that of independent training {glue:text}`imagenet_independent_ensemble` nats.
+# {numref}`fig-imagenet-losses` shows where that comes from. Under joint training most of a learner's loss is matched by
+# diversity: {glue:text}`imagenet_joint_diversity` of {glue:text}`imagenet_joint_individual` nats at the best checkpoint, at β = 0
+# {glue:text}`imagenet_independent_diversity` of {glue:text}`imagenet_independent_individual`. The learners pay for it one by one,
+# and the ensemble has nothing from it: its loss is {glue:text}`imagenet_joint_ensemble` nats, that of independent training
+# {glue:text}`imagenet_independent_ensemble` nats.
 # Training and validation images hardly differ here, in so short a training: what is seen is slow and dependent learning, not
 # yet overfitting.
 #
@@ -143,14 +145,15 @@ table1.table(evaluated)
 # Kaggle or the torchvision layout of ImageNet:
 #
 # ```bash
-# python -m jointens run notebooks/profiles/imagenet_resnet18.yml data_root=/data/imagenet
+# python -m jointens run notebooks/profiles/imagenet_resnet18.yml \
+#     data_root=/data/imagenet
 # papermill notebooks/imagenet.ipynb runs/imagenet.ipynb --cwd notebooks \
 #     -f notebooks/profiles/imagenet_resnet18.yml -p data_root /data/imagenet
 # ```
 #
 # The second makes this page of the run that the first has trained, or that is still being trained, wherever it is: with
 # `-p saved FOLDER` in place of the profile it trains nothing. What has been published with the repository so far, top-1
-# accuracy in per cent, beside the paper:
+# accuracy in per cent, beside the paper (the command `python -m jointens publish` adds a finished run):
 
 # %%
 table1.beside_the_paper(table1.evaluated(published.on_imagenet()))
@@ -162,7 +165,7 @@ table1.beside_the_paper(table1.evaluated(published.on_imagenet()))
 # ## What was shown, and what was not
 #
 # - **Shown**, on quick data: the protocol as the authors' code has it, from files to the table, for both β; that joint learners
-#   fall behind their own ensemble while it trains, and behind independent ones.
+#   fall behind their own ensemble while it trains, and both behind independent training.
 # - **Not shown**: anything about ImageNet. Twelve classes of drawn shapes and some hundred steps are no test of the paper's
 #   claim about large networks; neither is one seed.
 # - The other half of the claim, that the diversity of joint training does not generalise, needs runs that fit their training

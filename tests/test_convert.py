@@ -326,7 +326,7 @@ def test_what_cannot_be_converted(tiny, tmp_path):
     started = Results(tiny(num_epochs=9))
     started.prepare()
     for source, keys, message in (
-        (tmp_path, {}, "is no results folder: it holds neither experiment.yml and cells (ours) nor results.csv"),
+        (tmp_path, {}, "is no results folder: it holds neither experiment.yml and cells (ours) nor experiment.json"),
         (tmp_path / "none", {}, "is no results folder"),
         (ours.folder, {"average": "released"}, "is jointens' own and knows its keys; given was average"),
         (regression.folder, {}, "holds results of diabetes; the authors' format has no regression"),

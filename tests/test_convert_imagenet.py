@@ -470,7 +470,7 @@ def test_only_the_average_may_be_open(tmp_path):
     assert Results.at(convert(source, tmp_path / "ours", average="scores")).experiment.average == "scores"
 
 
-@pytest.mark.parametrize("files", [SHIPPED, shipped(validate_every=2000, probs=True)])
+@pytest.mark.parametrize("files", [SHIPPED, shipped(validate_every=10, probs=True)])
 def test_a_table_that_nobody_reads_is_not_passed_over(tmp_path, files):
     """Without a file for each cell such a folder holds nothing: it is not to become an empty one of ours."""
     source = write(tmp_path / "source", files, data_above=False)

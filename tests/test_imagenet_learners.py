@@ -61,7 +61,10 @@ def experiment(**keys):
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"base_learner": "timm:resnet99"}, "base_learner is timm:resnet99, a name that timm does not know; the nearest are resnet"),
+        (
+            {"base_learner": "timm:resnet99"},
+            "base_learner is timm:resnet99, a name that timm does not know; the nearest are resnet",
+        ),
         ({"base_learner": "timm:"}, "base_learner is timm:, a name that timm does not know; the nearest are"),
         ({"base_learner": "timm:§"}, "a name that timm does not know; the nearest are"),
         ({"base_learner": "ResNet18_im"}, "base_learner is .*ResNet18_im.*ResNet18_IN.*timm:"),
