@@ -65,6 +65,7 @@ class Trainer:
         self.device = choose_device(experiment.device)
         way = WAYS[choose_way(experiment.execution, self.device)]
         self.seeds = list(dict.fromkeys(cell.seed for cell in cells))  # S distinct ones, S ≤ R
+        self._theory = {"loss": experiment.loss, "average": experiment.average}
         self.feed = make_feed(experiment, self.seeds, self.device, len(self.cells))
         self.run_seed = torch.tensor([self.seeds.index(cell.seed) for cell in cells], device=self.device)  # (R,)
         self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)  # (R,)
@@ -198,10 +199,6 @@ class Trainer:
         with autocast(self.experiment.precision, self.device):
             outputs = self.ensemble(inputs)
         return outputs.float()
-
-    @property
-    def _theory(self) -> dict[str, str]:
-        return {"loss": self.experiment.loss, "average": self.experiment.average}
 
     # ---- evaluation
 

@@ -93,3 +93,24 @@ def test_a_way_that_fails_or_differs_is_told_and_not_taken(small_sets, monkeypat
     assert ways.fastest(rows) == "compiled" and ways.fastest(rows[:2]) is None
     assert [line.endswith("DIFFERS") for line in ways.table(rows).splitlines()] == [False, False, True, False]
     assert all(0 < row.share < 1 for row in rows)
+
+
+def test_hours_on_imagenet_are_arithmetic_and_reading(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import imagenet_hours
+
+    monkeypatch.setattr(imagenet_hours, "IMAGES", 4)
+    monkeypatch.setattr(imagenet_hours, "IMAGENET", ("imagenet_resnet18", "imagenet_mobilevit"))
+    rows = imagenet_hours.main(["--validations", "100", "--tflops", "1000", "--share", "0.1", "--cores", "2"])
+    resnet, _ = rows
+    assert resnet.forward == pytest.approx(3.63, abs=0.01)  # twice torchvision's 1.814 GMAC
+    images = 100 * (3 * 2000 * 32 + 50_000 + 10_000)
+    assert resnet.exaflop == pytest.approx(3 * resnet.forward * images / 1e9)
+    assert resnet.computing == pytest.approx(resnet.exaflop * 1e18 / 1e14 / 3600)
+    told = capsys.readouterr().out
+    rate = float(told.partition("one core reads ")[2].partition(" ")[0])
+    assert resnet.reading == pytest.approx(100 * 124_000 / (2 * rate) / 3600, rel=0.05)
+    assert f"{max(resnet.computing, resnet.reading):.1f}\n" in told and "nothing was trained" in told
+    for row, name in zip(rows, imagenet_hours.IMAGENET, strict=True):
+        profile = (ROOT / "notebooks" / "profiles" / f"{name}.yml").read_text()
+        assert row.learner in profile and "Estimated, not measured" in profile

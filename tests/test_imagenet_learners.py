@@ -63,7 +63,7 @@ def experiment(**keys):
     [
         (
             {"base_learner": "timm:resnet99"},
-            "base_learner is timm:resnet99, a name that timm does not know; the nearest are resnet",
+            "timm:resnet99, a name that timm does not know; the nearest are resnet",
         ),
         ({"base_learner": "timm:"}, "base_learner is timm:, a name that timm does not know; the nearest are"),
         ({"base_learner": "timm:§"}, "a name that timm does not know; the nearest are"),
