@@ -69,8 +69,10 @@ def _stoppable() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 2)  # its signal comes back here, if this exception is dropped
         raise _Stopped(came[0])
 
-    def drop(dropped: object) -> None:  # what comes again need not be told
-        if not isinstance(dropped.exc_value, _Stopped):
+    def drop(dropped: object) -> None:
+        if isinstance(dropped.exc_value, _Stopped):
+            signal.setitimer(signal.ITIMER_REAL, 0.05)  # again, as soon as the destructor is through
+        else:
             unraisable(dropped)
 
     unraisable, sys.unraisablehook = sys.unraisablehook, drop

@@ -7,6 +7,7 @@ for bit what would have come of it otherwise.
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from pathlib import Path
@@ -47,7 +48,7 @@ class Checkpoint:
         """Let a trainer go on from it, if it is there; returns whether it is.
 
         Raises:
-            InputError: the file is damaged, or a checkpoint of another experiment or cell.
+            InputError: the file is damaged, or a checkpoint of another experiment or cell, or of a CPU on a GPU.
         """
         if not self.path.exists():
             return False
@@ -57,10 +58,10 @@ class Checkpoint:
         except Exception as error:  # of many kinds: the file is unpickled, though nothing but tensors and numbers
             reason = os.strerror(error.errno) if getattr(error, "errno", None) else "it is damaged"
             raise InputError(f"cannot go on from {self.path}: {reason}; remove it to begin anew") from error
-        if origin != self._origin:
+        if origin != self._origin(trainer):
             raise InputError(
-                f"{self.path} is a checkpoint of another experiment, {origin} there and {self._origin} here; remove it "
-                "to begin anew"
+                f"{self.path} is a checkpoint of another run, {origin} there and {self._origin(trainer)} here; "
+                "remove it to begin anew"
             )
         trainer.load_state(state)
         self.seconds = told["seconds"]
@@ -70,10 +71,12 @@ class Checkpoint:
         """Write the trainer's state if the last one is old enough; returns whether it was."""
         if time.monotonic() - self.written < self.wait:
             return False
-        told = {"origin": self._origin, "seconds": self.spent(), "state": trainer.state()}
+        told = {"origin": self._origin(trainer), "seconds": self.spent(), "state": trainer.state()}
+        content = io.BytesIO()  # torch's writer makes errors of its own of a full disk or a signal
+        torch.save(told, content)
         try:
             self.path.parent.mkdir(exist_ok=True)
-            atomic.write(self.path, lambda file: torch.save(told, file))
+            atomic.write(self.path, lambda file: file.write(content.getbuffer()))
         except OSError as error:
             raise InputError(f"cannot write the checkpoint {self.path}: {error.strerror}") from error
         self.written = time.monotonic()
@@ -83,6 +86,7 @@ class Checkpoint:
         """Seconds of training so far, those before this process included."""
         return self.seconds + time.monotonic() - self.begun
 
-    @property
-    def _origin(self) -> str:
-        return f"{self.results.experiment.hash} {self.cell}"
+    def _origin(self, trainer: Trainer) -> str:
+        """What has to be the same; the optimiser of a GPU has another state, and a stack other names."""
+        kind = "stacked" if trainer.ensemble.stacked else "looped"
+        return f"{self.results.experiment.hash} {self.cell} {trainer.device.type} {kind}"

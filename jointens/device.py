@@ -48,6 +48,7 @@ ON_CPU = ("eager", "compiled")  # without graph and streams, which a CPU does no
 # Steps of a shape that are trained without the graph before it is recorded: in these the optimiser makes its state,
 # cuDNN chooses its algorithms and torch.compile compiles. None of that may happen while a graph is recorded.
 WARM_UP = 3
+MOST_RECORDINGS = 4  # of shapes, each of which keeps its memory: whole batches, last ones, and not every odd size
 STREAMS = 8  # that many learners at once fill a GPU
 
 
@@ -141,7 +142,8 @@ def cuda_graph(function: Callable[[], None]) -> Callable[[], None]:
     gc.collect()  # a graph that is thrown away while another is recorded would spoil the recording
     graph = torch.cuda.CUDAGraph()
     try:
-        with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
+        # thread_local: beside it a thread of the loader may pin memory, which would otherwise spoil the recording.
+        with torch.cuda.graph(graph, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"):
             function()
     except RuntimeError as error:
         reason = str(error).strip().partition("\n")[0]
@@ -154,7 +156,8 @@ def cuda_graph(function: Callable[[], None]) -> Callable[[], None]:
 class Step:
     """A function of tensors that works on what it holds and returns nothing; after `WARM_UP` calls it is recorded.
 
-    Each shape of the inputs has a recording of its own, on memory to which the inputs are copied. The function must
+    Each of the first `MOST_RECORDINGS` shapes of the inputs has a recording of its own, on memory to which the inputs
+    are copied; other shapes are trained without. The function must
     take every number that changes from call to call from a tensor; when another one changes, `forget` the recordings.
 
     Args:
@@ -170,7 +173,8 @@ class Step:
     def __call__(self, *inputs: Tensor) -> None:
         shape = tuple(tensor.shape for tensor in inputs)
         self._calls[shape] += 1
-        if self.record is None or self._calls[shape] <= WARM_UP:
+        unrecorded = shape not in self._recorded and len(self._recorded) >= MOST_RECORDINGS
+        if self.record is None or self._calls[shape] <= WARM_UP or unrecorded:
             return self.function(*inputs)
         if shape not in self._recorded:
             own = [tensor.clone() for tensor in inputs]

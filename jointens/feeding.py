@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Forwards without gradients take at least a training batch of each run. On a CPU, so many examples over all runs that
 # the layers' outputs stay in its cache; on a GPU, so many numbers that it is busy: 2,730 images of 3×32×32.
 EVALUATED_EXAMPLES, EVALUATED_NUMBERS = 1000, 2**23
+EVALUATED_FILES = 64  # at once; each worker holds several such batches in shared memory
 MOST_WORKERS = 16
 
 
@@ -45,6 +46,8 @@ class MemoryFeed:
     `train`, `val` and `test` are the parts, `measured` is the training examples whose losses are measured in evaluation
     mode, or None.
     """
+
+    skipped: frozenset[str] = frozenset()  # damaged images, of which there are none
 
     def __init__(self, experiment: Experiment, seeds: Sequence[int], device: torch.device, runs: int):
         self.experiment, self.device, self.runs = experiment, device, runs
@@ -116,7 +119,9 @@ class FileFeed:
         # Evenly from all classes: the files are in the order of their classes.
         evenly = np.linspace(0, self.num_train, number, endpoint=False).astype(int)
         self.measured = self.train[evenly] if number else None
-        self.reading = Reading(_workers(experiment, device), device, experiment.decode, experiment.skip_damaged)
+        if experiment.decode == "gpu" and device.type != "cuda":
+            raise InputError(f"decode is gpu, and the device is {device.type}; use decode=cpu")
+        self.reading = Reading(_workers(experiment, device), device, experiment.decode, experiment.skip_damaged, set())
         size = experiment.input_shape[-1]
         self.transforms = {"train": training_transform(size), "evaluate": evaluation_transform(size)}
         self.order, self.chance = generator(seed, "order"), generator(seed, "augmentation")
@@ -141,7 +146,7 @@ class FileFeed:
 
     def groups(self, part: ImageFiles) -> Iterator[Iterator[Split]]:
         """All of a part, in groups that are measured one after the other: all outputs may be too many."""
-        size = max(self.experiment.batch_size, EVALUATED_EXAMPLES // 8)
+        size = max(self.experiment.batch_size, EVALUATED_FILES)
         places = Places(torch.arange(len(part)), torch.zeros(len(part)), size)
         empty = True
         for images, targets in batches(part, places, self.transforms["evaluate"], self.reading):
@@ -151,10 +156,16 @@ class FileFeed:
         if empty:
             raise InputError(f"no image of {len(part)} in {part.folder} can be read")
 
+    @property
+    def skipped(self) -> set[str]:
+        """The damaged images that were left out, and what was wrong with them."""
+        return self.reading.skipped
+
     def state(self) -> dict[str, Any]:
-        return self._begun
+        return self._begun | {"skipped": sorted(self.skipped)}
 
     def load_state(self, state: dict[str, Any]) -> None:
+        self.skipped.update(state["skipped"])
         self.order.set_state(state["order"])
         self.chance.set_state(state["augmentation"])
 

@@ -38,6 +38,8 @@ class Reading(NamedTuple):
     decode: str = "cpu"
     """"cpu": by the workers; "gpu": on the device."""
     skip_damaged: bool = False
+    skipped: set[str] | frozenset[str] = frozenset()
+    """What was left out so far is added here, and told once; nothing is added to a frozen one."""
 
 
 class At(NamedTuple):
@@ -72,7 +74,8 @@ def training_transform(size: int) -> Transform:
 
 
 def evaluation_transform(size: int) -> Transform:
-    """The centre of the image, whose shorter side is an eighth longer: 256 pixels for 224, and for 256."""
+    """The centre of the image, scaled so that its shorter side is a seventh longer, 256 pixels for 224, but not
+    beyond 256: there, and for larger sizes, the centre is all of the shorter side."""
     from torchvision.transforms import v2
 
     return v2.Compose([v2.Resize(max(size, min(round(size * 8 / 7), 256)), antialias=True), v2.CenterCrop(size)])
@@ -98,16 +101,32 @@ def batches(
         generator=torch.Generator(),  # or each epoch would draw from the stream that dropout masks come from
         worker_init_fn=_leave_signals,
     )
-    for at, batch in zip(places, loader, strict=True):
+    for at, batch in zip(places, _living(loader), strict=True):
         if decode_here:
             batch = _decoded_on(reading.device, batch, at, transform)
         for position, reason in batch.damaged.items():
             told = f"{files.path(at[position].row)} is damaged ({reason})"
             if not reading.skip_damaged:
                 raise InputError(f"{told}; replace it, or give skip_damaged=true to go on without such images")
-            warnings.warn(f"skipped: {told}", stacklevel=2)
+            if told not in reading.skipped:
+                warnings.warn(f"skipped: {told}", stacklevel=2)
+                if isinstance(reading.skipped, set):
+                    reading.skipped.add(told)
         rows = [image.row for position, image in enumerate(at) if position not in batch.damaged]
         yield tuple(of.to(reading.device, non_blocking=True) for of in (batch.content, files.targets[rows]))
+
+
+def _living(loader: DataLoader) -> Iterator[_Batch]:
+    """The loader's batches; a worker that is killed, for want of memory as a rule, is told in one line."""
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"a process that reads images has ended ({reason}); give fewer workers, or the machine more (shared) memory"
+        ) from error
 
 
 class _Batch(NamedTuple):
@@ -135,6 +154,8 @@ class _Opened(Dataset):
 def _image(content: Tensor, at: At, transform: Transform) -> Tensor:
     """A file's bytes → an image; grey and CMYK ones become RGB as Pillow makes them."""
     image = _decoder("decode_image")(content, mode="RGB")
+    if image.ndim != 3:
+        raise RuntimeError("it holds several images")
     if image.dtype != torch.uint8:
         raise RuntimeError("its channels have 16 bits")
     return _transformed(image, at, transform)
@@ -178,6 +199,8 @@ def _decoded_on(device: torch.device, batch: _Batch, at: Sequence[At], transform
     try:
         decoded = _decoder("decode_jpeg")(list(contents), mode="RGB", device=device) if contents else []
         images = [_transformed(*of, transform) for of in zip(decoded, places.values(), strict=True)]
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError:  # a kind of JPEG that only the CPU knows, a PNG, a damaged file
         images = []
         for content, (position, place) in zip(contents, places.items(), strict=True):

@@ -141,6 +141,8 @@ def publish(folder: Path) -> Path:
     cells = [cell for cell in setting.experiment.cells if cell in found]  # others belong to no figure
     if not cells:
         raise InputError(f"{folder} holds no finished cell of {setting}")
+    if any(found[cell]["provenance"].get("skipped") for cell in cells):
+        raise InputError(f"{folder} was trained without the images that were damaged, which is another data set")
     try:
         target.prepare()
         for cell in cells:

@@ -152,6 +152,10 @@ class Results:
             weights = {name: value.contiguous() for name, value in trained.weights.items()}
             atomic.write(self.path(cell, ".safetensors"), save(weights))
         atomic.write(self.path(cell), self._record(trained, provenance))
+        self.forget_unfinished(cell)
+
+    def forget_unfinished(self, cell: Cell) -> None:
+        """Remove what was written of a cell before it was finished."""
         for suffix in (".pt", ".json"):
             self.unfinished_path(cell, suffix).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # others are in there, or it never was
@@ -178,8 +182,11 @@ class Results:
     def write_unfinished(self, trained: TrainedCell, provenance: dict[str, Any]) -> None:
         """Write what is known of a cell so far, in the same form."""
         path = self.unfinished_path(trained.cell)
-        path.parent.mkdir(exist_ok=True)
-        atomic.write(path, self._record(trained, provenance))
+        try:
+            path.parent.mkdir(exist_ok=True)
+            atomic.write(path, self._record(trained, provenance))
+        except OSError as error:
+            raise InputError(f"cannot write results to {path}: {error.strerror}") from error
 
     def unfinished_records(self) -> list[dict[str, Any]]:
         """The records of the experiment's cells in training, whose tests are null, in the order of its grid."""

@@ -39,7 +39,8 @@ class OutOfTime(Exception):
 def run(experiment: Experiment, *, progress: bool = True, deadline: float | None = None) -> Results:
     """Train the cells of the grid that are not in the results folder yet, and give the results of all.
 
-    Stopped at any moment and called again, it ends with the same files as if it had not been stopped.
+    Stopped at any moment and called again, it ends with the same files as if it had not been stopped, but for what
+    stands under `provenance`; on a GPU, but for rounding as well.
 
     Args:
         experiment: the grid and its setting.
@@ -57,12 +58,14 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
     if max(experiment.beta_vals) > 1:
         warnings.warn("beta > 1: the objective is unbounded below, training may diverge", stacklevel=2)
     stacks = plan(experiment, results)
+    for cell in filter(results.is_done, experiment.cells):
+        results.forget_unfinished(cell)  # that a process which was killed has left
     if stacks:
         experiment.load_data(stacks[0][0].seed)  # missing data are found before anything is written
         results.prepare()
         warn_if_emulated(experiment.precision, device)
     bar = tqdm(
-        total=len(stacks) * experiment.num_validations,
+        total=None if experiment.max_patience else len(stacks) * experiment.num_validations,  # or patience ends it
         desc=experiment.name,
         unit="validation" if experiment.validate_every else "epoch",
         disable=not (progress and stacks),
@@ -71,7 +74,8 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
     with bar:
         for number, stack in enumerate(stacks):
             about = functools.partial(provenance, device, way, stack)
-            bar.n = number * experiment.num_validations
+            if bar.total:
+                bar.n = number * experiment.num_validations
             for cell, told in _train(experiment, stack, results, bar, deadline, about):
                 if not results.is_done(cell.cell):
                     results.write(cell, told)
@@ -87,7 +91,7 @@ def _train(
     bar: moves with each validation.
     about: gives the provenance for `seconds=`.
     """
-    watch, before = _Watch(experiment.num_validations, deadline), bar.n
+    watch, before = _Watch(None if experiment.max_patience else experiment.num_validations, deadline), bar.n
     checkpoint = Checkpoint(results, stack[0])
 
     def on_validation(number: int, losses: dict[str, float]) -> None:
@@ -100,15 +104,25 @@ def _train(
 
     trainer = Trainer(experiment, stack, on_validation=on_validation)
     if len(stack) == 1 and checkpoint.load_into(trainer):
-        bar.write(f"{experiment.name}: {stack[0]} goes on after {len(trainer.history)} validations", file=sys.stderr)
+        if not bar.disable:
+            bar.write(
+                f"{experiment.name}: {stack[0]} goes on after {len(trainer.history)} validations", file=sys.stderr
+            )
         bar.update(len(trainer.history))
-    return [(cell, about(seconds=checkpoint.spent())) for cell in trainer.run()]
+    trained = trainer.run()
+    told = about(seconds=checkpoint.spent())
+    if trainer.feed.skipped:
+        told["skipped"] = len(trainer.feed.skipped)  # damaged images
+    return [(cell, told) for cell in trained]
 
 
 class _Watch:
-    """Looks at the time after each validation; raises OutOfTime as soon as what is left of a stack is too much."""
+    """Looks at the time after each validation; raises OutOfTime as soon as what is left of a stack is too much.
 
-    def __init__(self, total: int, deadline: float | None):
+    total: validations; None: nobody knows, and it is raised when the time is over.
+    """
+
+    def __init__(self, total: int | None, deadline: float | None):
         self.total, self.deadline = total, deadline
         self.first = None  # validation of this process, and its time: before it a GPU is got ready
 
@@ -118,7 +132,9 @@ class _Watch:
         now = time.monotonic()
         self.first = self.first or (number, now)
         each = (now - self.first[1]) / max(1, number - self.first[0])
-        late = now + each * (self.total - number) - self.deadline
+        if self.total is None and now > self.deadline:
+            raise OutOfTime(f"given up after {number} validations: the time is over")
+        late = now + each * ((self.total or number) - number) - self.deadline
         if late > 0:
             raise OutOfTime(f"given up after {number} of {self.total} validations: {late:.0f} s more are needed")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ def evaluated(sweeps: Sequence[Results], *, data_root: str | os.PathLike | None 
     """What the validation images say of every cell at its best checkpoint, finished or in training.
 
     Columns: learner, beta, seed, validations (so far), finished; those of `COLUMNS`, as fractions and in nats;
-    calibration_error is NaN where neither outputs nor weights and data are there.
+    calibration_error is NaN where neither outputs nor weights are there, and with a warning where the data are not.
 
     Args:
         sweeps: results on images, of one or more learners.
@@ -49,10 +50,12 @@ def evaluated(sweeps: Sequence[Results], *, data_root: str | os.PathLike | None 
             row = {"learner": results.experiment.base_learner, "beta": cell.beta, "seed": cell.seed}
             row |= {"validations": len(record["history"]["learning_rate"]), "finished": results.is_done(cell)}
             row |= _metrics_at_best(record)
-            try:
-                row["calibration_error"] = calibration_error(results, cell, data_root=data_root, device=device)
-            except InputError:
-                row["calibration_error"] = math.nan
+            row["calibration_error"] = math.nan
+            if any(results.path(cell, suffix).exists() for suffix in (".npz", ".safetensors")):
+                try:
+                    row["calibration_error"] = calibration_error(results, cell, data_root=data_root, device=device)
+                except InputError as error:
+                    warnings.warn(f"no calibration error of {cell}: {error}", stacklevel=2)
             told.append(row)
     known = ["learner", "beta", "seed", "validations", "finished", *COLUMNS]
     return pd.DataFrame(told, columns=None if told else known)

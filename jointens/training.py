@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -111,14 +112,14 @@ class Trainer:
         steps_per_epoch = self.experiment.steps_per_epoch
         every = self.experiment.validate_every or steps_per_epoch
         while self.goes_on and self.epoch <= self.experiment.num_epochs:
-            batches = self.feed.epoch(skip=self.steps)
-            while self.goes_on and self.steps < steps_per_epoch:
-                number = min(every - self.steps % every, steps_per_epoch - self.steps)
-                self._set_rate(self.schedule.rate)
-                self.train_steps(itertools.islice(batches, number))
-                self.steps += number
-                if self.steps % every == 0:
-                    self._validate()
+            with contextlib.closing(self.feed.epoch(skip=self.steps)) as batches:  # or workers outlive an exception
+                while self.goes_on and self.steps < steps_per_epoch:
+                    number = min(every - self.steps % every, steps_per_epoch - self.steps)
+                    self._set_rate(self.schedule.rate)
+                    self.train_steps(itertools.islice(batches, number))
+                    self.steps += number
+                    if self.steps % every == 0:
+                        self._validate()
             if self.goes_on:
                 self._end_epoch()
 

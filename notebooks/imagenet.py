@@ -93,14 +93,16 @@ imagenet_figures.pictures(experiment)
 
 # %% [markdown]
 # ## Training dynamics
+#
+# Numbers in the text are those of the run that this page was made with. What is *said* about them was written of the quick
+# run; whoever makes this page of another run should look anew.
 
 # %% mystnb={"figure": {"caption": "Validation accuracy over training: the ensemble (blue) and each of its base learners (grey), independent training beside joint training. The counterpart of the paper's Figure 6, right.", "name": "fig-imagenet-dynamics"}, "image": {"alt": "Two panels of validation accuracy over training steps with the same axis. Left, independent training: a line for the ensemble just above three lines of its learners. Right, joint training: the ensemble's line with its three learners' lines further below it."}} tags=["picture"]
 figures.training_curves(results, seed=seed)
 
 # %% tags=["remove-input"]
 evaluated = table1.evaluated([results], data_root=data_root)
-ends = figures.ends(results)
-for name, beta in zip(("independent", "joint"), (ends[0], ends[-1]), strict=True):
+for name, beta in {"independent": 0.0, "joint": 1.0}.items():
     for metric, text in table1.texts(evaluated, beta).items():
         glue(f"imagenet_{name}_{metric}", text, display=False)
 
@@ -151,8 +153,8 @@ table1.table(evaluated)
 #     -f notebooks/profiles/imagenet_resnet18.yml -p data_root /data/imagenet
 # ```
 #
-# The second makes this page of the run that the first has trained, or that is still being trained, wherever it is: with
-# `-p saved FOLDER` in place of the profile it trains nothing. What has been published with the repository so far, top-1
+# The second makes this page of the run that the first has trained. With `-p saved FOLDER` in place of the profile it trains
+# nothing and shows what is there, of a run that is still going on as well. What has been published with the repository so far, top-1
 # accuracy in per cent, beside the paper (the command `python -m jointens publish` adds a finished run):
 
 # %%

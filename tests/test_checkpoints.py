@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 import jointens
-from jointens import Experiment, InputError
+from jointens import Experiment, InputError, checkpoints, published
 from jointens.checkpoints import Checkpoint
 from jointens.results import Results
 from jointens.training import Trainer
@@ -195,7 +196,64 @@ def test_a_checkpoint_that_does_not_fit_is_one_line_and_stays(toy, tmp_path, mon
         jointens.run(experiment, progress=False)
     message = str(told.value)
     assert str(path) in message and message.endswith("remove it to begin anew") and "\n" not in message
-    assert how != "another experiment" or f"{other.hash} beta=0,seed=0 there and {experiment.hash} beta=0" in message
+    assert (
+        how != "another experiment"
+        or f"{other.hash} beta=0,seed=0 cpu stacked there and {experiment.hash} beta=0" in message
+    )
     assert path.read_bytes() == before
     path.unlink()
     assert len(jointens.run(experiment, progress=False).records()) == 1
+
+
+def test_a_signal_or_a_full_disk_while_a_checkpoint_is_written_is_what_it_is(toy, monkeypatch):
+    """And the last checkpoint stays whole: the run goes on from it."""
+    experiment = toy(beta_vals=[0])
+    write, error = checkpoints.atomic.write, OSError(28, "No space left on device")
+
+    def failing(path, content):
+        if path.suffix == ".pt" and path.exists():
+            raise error
+        write(path, content)
+
+    monkeypatch.setattr(checkpoints.atomic, "write", failing)
+    with pytest.raises(InputError, match=r"cannot write the checkpoint .*\.pt: No space left on device"):
+        jointens.run(experiment, progress=False)
+    error = Stopped()
+    with pytest.raises(Stopped):
+        jointens.run(experiment, progress=False)
+    monkeypatch.undo()
+    assert len(jointens.run(experiment, progress=False).records()) == 1
+
+
+def test_what_a_killed_process_left_of_a_finished_cell_is_removed(toy):
+    experiment = toy(beta_vals=[0], num_epochs=1)
+    results = jointens.run(experiment, progress=False)
+    left = results.unfinished_path(experiment.cells[0], ".pt")
+    left.parent.mkdir()
+    left.write_bytes(b"")
+    jointens.run(experiment, progress=False)
+    assert not left.parent.exists()
+
+
+def test_damaged_images_that_were_left_out_are_counted_and_such_a_run_is_not_published(
+    toy, drawn, tmp_path, monkeypatch
+):
+    toy(data_root=str(drawn)).load_data(0)  # which draws them
+    root = tmp_path / "data"
+    shutil.copytree(drawn / "toy-imagenet", root / "toy-imagenet")
+    experiment = toy(beta_vals=[0], data_root=str(root), skip_damaged=True, num_epochs=2)
+    train = experiment.load_data(0).train
+    for row in (3, 50):
+        train.path(row).write_bytes(b"no image")
+    with pytest.warns(UserWarning, match="skipped: .* is damaged") as told:
+        run_stopped(experiment, monkeypatch, after_steps=9)  # of the second epoch
+        results = jointens.run(experiment, progress=False)
+    assert results.records()[0]["provenance"]["skipped"] == 2
+    assert len({str(of.message) for of in told}) == 2
+    profile = {name: getattr(experiment, name) for name in Experiment.names()}
+    (tmp_path / "profile.yml").write_text(json.dumps(profile))
+    monkeypatch.setattr(published, "settings", lambda: [published.Setting("profile", experiment.average)])
+    monkeypatch.setattr(published, "profiles_root", lambda: tmp_path)
+    monkeypatch.setattr(published, "published_root", lambda: tmp_path / "results")
+    with pytest.raises(InputError, match="was trained without the images that were damaged"):
+        published.publish(results.folder)

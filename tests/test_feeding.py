@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from jointens import Experiment
-from jointens.feeding import EVALUATED_EXAMPLES, FileFeed, MemoryFeed, make_feed
+from jointens import Experiment, InputError
+from jointens.feeding import EVALUATED_FILES, FileFeed, MemoryFeed, make_feed
 from jointens.image_folders import ImageFiles
 from jointens.image_loading import evaluation_transform
 from jointens.toy_imagenet import read_toy_imagenet
@@ -233,9 +233,9 @@ def test_groups_are_all_of_validation_in_order_as_evaluation_sees_it(of_files):
 
     feed = of_files(val_size=None, image_size=48)
     groups = [list(group) for group in feed.groups(feed.val)]
-    assert [len(group) for group in groups] == [1, 1]  # 240 images, EVALUATED_EXAMPLES // 8 at a time
+    assert [len(group) for group in groups] == [1, 1, 1, 1]  # 240 images, EVALUATED_FILES at a time
     parts = [part for group in groups for part in group]
-    assert parts[0].targets.shape == (1, EVALUATED_EXAMPLES // 8)
+    assert parts[0].targets.shape == (1, EVALUATED_FILES)
     assert torch.cat([part.targets for part in parts], dim=1).tolist() == [list(range(240))]
     images = torch.cat([part.inputs for part in parts], dim=1)
     assert images.shape == (1, 240, 3, 48, 48)
@@ -269,6 +269,8 @@ def test_the_kind_of_feed_follows_from_the_data_set(toy_root):
     files = make_feed(Experiment(dataset="toy-imagenet", base_learner="ShuffleNet_IN", **keys), [3], CPU, 1)
     assert isinstance(files, FileFeed) and files.reading.workers == 0  # training takes all cores of a CPU
     assert isinstance(make_feed(Experiment(**keys), [3, 4], CPU, 4), MemoryFeed)
-    keys |= {"workers": 3, "decode": "gpu", "skip_damaged": True}
+    with pytest.raises(InputError, match="decode is gpu, and the device is cpu; use decode=cpu"):
+        make_feed(Experiment(dataset="toy-imagenet", decode="gpu", **keys), [0], CPU, 1)
+    keys |= {"workers": 3, "skip_damaged": True}
     reading = make_feed(Experiment(dataset="toy-imagenet", **keys), [0], CPU, 1).reading
-    assert (reading.workers, reading.decode, reading.skip_damaged, reading.device) == (3, "gpu", True, CPU)
+    assert (reading.workers, reading.decode, reading.skip_damaged, reading.device) == (3, "cpu", True, CPU)
