@@ -457,8 +457,8 @@ def train(learners, rate, decay, factor=1.0, method=torch.optim.SGD, **how):
     """Train copies of the learners on factor · ind; gives weights (M, P)."""
     copies = copy.deepcopy(torch.nn.ModuleList(learners))
     steps = method(copies.parameters(), lr=rate, weight_decay=decay, **how)
-    for images, classes in batches:
-        ind = sum(cross_entropy(f(images), classes) for f in copies) / len(copies)
+    for inputs, classes in batches:
+        ind = sum(cross_entropy(f(inputs), classes) for f in copies) / len(copies)
         steps.zero_grad()
         (factor * ind).backward()
         steps.step()

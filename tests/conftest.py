@@ -16,6 +16,7 @@ from jointens import Experiment, published
 from jointens.data import DATASETS
 from jointens.image_sets import _read
 from jointens.places import default_data_root
+from jointens.toy_imagenet import read_toy_imagenet
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -120,6 +121,14 @@ def small_sets(tmp_path, monkeypatch) -> Path:
     _read.cache_clear()
     yield tmp_path
     _read.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def toy_root(tmp_path_factory):
+    """A data root in which toy-imagenet is drawn."""
+    root = tmp_path_factory.mktemp("toy")
+    read_toy_imagenet(root)
+    return root
 
 
 @pytest.fixture

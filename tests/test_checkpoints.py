@@ -19,13 +19,8 @@ from jointens.results import Results
 from jointens.training import Trainer
 
 
-@pytest.fixture(scope="session")
-def drawn(tmp_path_factory):
-    return tmp_path_factory.mktemp("drawn")
-
-
 @pytest.fixture
-def toy(drawn, tmp_path):
+def toy(toy_root, tmp_path):
     """A run of a second: dropout, momentum, crops, patience."""
 
     def make(**keys):
@@ -33,7 +28,8 @@ def toy(drawn, tmp_path):
             "dataset": "toy-imagenet", "base_learner": "CNN", "image_size": 32, "num_learners": 2,
             "average": "probabilities", "beta_vals": [0, 1], "seeds": [0], "train_size": 96, "val_size": 24,
             "batch_size": 16, "num_epochs": 3, "validate_every": 2, "measured_size": 12, "learning_rate": 0.05,
-            "lr_switch": 2, "max_patience": 10, "device": "cpu", "data_root": str(drawn), "out": str(tmp_path / "runs"),
+            "lr_switch": 2, "max_patience": 10, "device": "cpu", "data_root": str(toy_root),
+            "out": str(tmp_path / "runs"),
         }  # fmt: skip
         return Experiment(**small | keys)
 
@@ -236,11 +232,10 @@ def test_what_a_killed_process_left_of_a_finished_cell_is_removed(toy):
 
 
 def test_damaged_images_that_were_left_out_are_counted_and_such_a_run_is_not_published(
-    toy, drawn, tmp_path, monkeypatch
+    toy, toy_root, tmp_path, monkeypatch
 ):
-    toy(data_root=str(drawn)).load_data(0)  # which draws them
     root = tmp_path / "data"
-    shutil.copytree(drawn / "toy-imagenet", root / "toy-imagenet")
+    shutil.copytree(toy_root / "toy-imagenet", root / "toy-imagenet")
     experiment = toy(beta_vals=[0], data_root=str(root), skip_damaged=True, num_epochs=2)
     train = experiment.load_data(0).train
     for row in (3, 50):

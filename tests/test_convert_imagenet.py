@@ -14,7 +14,6 @@ from jointens import Cell, Experiment, InputError, Results
 from jointens.__main__ import main
 from jointens.convert import convert
 from jointens.released import read_experiment
-from jointens.toy_imagenet import read_toy_imagenet
 from jointens.training import TrainedCell, Trainer
 
 KEYS = (
@@ -23,13 +22,6 @@ KEYS = (
 )  # fmt: skip
 CONFIGURATION = {"experiment.json", "optim.json", "data.json"}
 FILES = ("results_seed:0_beta:0.0.json", "results_seed:0_beta:1.0.json")
-
-
-@pytest.fixture(scope="session")
-def toy_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("toy")
-    read_toy_imagenet(root)
-    return root
 
 
 @pytest.fixture(scope="module")

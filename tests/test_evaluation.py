@@ -10,14 +10,6 @@ import torch
 import jointens
 from jointens import Cell, Experiment, InputError, Results
 from jointens.evaluation import calibration_error, predictions
-from jointens.toy_imagenet import read_toy_imagenet
-
-
-@pytest.fixture(scope="session")
-def toy_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("toy")
-    read_toy_imagenet(root)
-    return root
 
 
 @pytest.fixture(scope="module")

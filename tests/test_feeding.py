@@ -12,17 +12,9 @@ from jointens import Experiment, InputError
 from jointens.feeding import EVALUATED_FILES, FileFeed, MemoryFeed, make_feed
 from jointens.image_folders import ImageFiles
 from jointens.image_loading import evaluation_transform
-from jointens.toy_imagenet import read_toy_imagenet
 from jointens.training import Trainer
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="session")
-def toy_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("toy")
-    read_toy_imagenet(root)
-    return root
 
 
 @pytest.fixture

@@ -12,18 +12,10 @@ from torchvision.io import decode_image
 import jointens
 from jointens import Cell, Experiment, Results, figures, imagenet_figures
 from jointens.image_loading import evaluation_transform
-from jointens.toy_imagenet import read_toy_imagenet
 
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")  # image_loading.py: why
 BETAS = (0, 1)
 STEPS = [2, 4, 6, 8, 10, 12]
-
-
-@pytest.fixture(scope="session")
-def toy_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("toy")
-    read_toy_imagenet(root)
-    return root
 
 
 @pytest.fixture(scope="module")

@@ -12,18 +12,10 @@ import pytest
 import jointens
 from jointens import Cell, Experiment, InputError, Results, table1
 from jointens.evaluation import calibration_error
-from jointens.toy_imagenet import read_toy_imagenet
 
 LEARNERS = (
     "ResNet18_IN", "ResNet34_IN", "SqueezeNet_IN", "DenseNet_IN", "ShuffleNet_IN", "MobileNet_IN", "MobileViT_IN",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def toy_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("toy")
-    read_toy_imagenet(root)
-    return root
 
 
 @pytest.fixture(scope="module")
