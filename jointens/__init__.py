@@ -11,10 +11,11 @@ parts = jointens.decompose(outputs, targets)       # of any ensemble: outputs (.
 """
 
 from .bregman import Divergence, bregman_mean, decompose_bregman
+from .cells import Cell
 from .decomposition import Decomposition, decompose, ensemble_output, joint_objective
 from .ensemble import Ensemble
 from .errors import InputError
-from .experiment import Cell, Experiment
+from .experiment import Experiment
 from .learners import make_learner
 from .results import Results, load
 from .sweep import run

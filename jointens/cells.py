@@ -1,6 +1,11 @@
 """The cells of a grid: one training run for each β and seed."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from typing import NamedTuple
+
+from torch import Tensor
 
 
 class Cell(NamedTuple):
@@ -11,6 +16,18 @@ class Cell(NamedTuple):
 
     def __str__(self) -> str:
         return f"beta={self.beta:.12g},seed={self.seed}"
+
+
+@dataclass(frozen=True)
+class TrainedCell:
+    """What training one cell left: plain numbers and CPU tensors."""
+
+    cell: Cell
+    best_epoch: int  # the validation, from 1; 0: none had a finite loss, "best" is the initial weights
+    history: dict  # one entry per validation: learning_rate, objective; train, val (and test) with those of `measure`
+    test: dict  # "best" and "last", each with the keys of `measure`; None: not known (yet)
+    outputs: dict[str, Tensor]  # test and validation outputs (M, N, K) at the best and last epoch, and targets (N,)
+    weights: dict[str, Tensor]  # (M, ...) at the best epoch
 
 
 def canonical_beta(beta: float) -> float:

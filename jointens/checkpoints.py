@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 
 from . import atomic
+from .cells import Cell
 from .data import DATASETS
 from .errors import InputError
-from .experiment import Cell
 from .results import Results
 from .training import Trainer
 

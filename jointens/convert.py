@@ -23,16 +23,16 @@ from pathlib import Path
 from typing import Any
 
 from . import atomic, convert_imagenet
+from .cells import Cell, TrainedCell, canonical_beta
 from .data import DATASETS
 from .errors import InputError
-from .experiment import Cell, Experiment, canonical_beta
+from .experiment import Experiment
 from .frames import AUTHORS_COLUMNS, authors_table, read_authors_table
 from .keys import read_object
 from .places import expanded
 from .released import ENDLESS, EXPERIMENT_KEYS, OPTIM_KEYS, ORIGIN, OURS, read_experiment
 from .results import RELEASED, Results
 from .schedule import best_validation, learning_rate, looks_back
-from .training import TrainedCell
 
 # By what their code divides the training loss, in images; for other data sets by the images seen.
 OFFICIAL_TRAINING = {"CIFAR-10": 50_000, "CIFAR-100": 50_000, "SVHN": 73_257}

@@ -13,14 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .cells import Cell, canonical_beta
+from .cells import Cell, TrainedCell, canonical_beta
 from .errors import InputError
 from .experiment import Experiment
 from .frames import finite, has_shape
 from .keys import LARGEST, read_object
 from .results import Results
 from .schedule import best_validation, rate_after
-from .training import TrainedCell
 
 PATTERN = "results_seed:*_beta:*.json"
 # Of a validation: their name and ours.

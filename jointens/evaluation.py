@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from .cells import Cell
 from .decomposition import ensemble_output
 from .device import autocast, choose_device
 from .errors import InputError
-from .experiment import Cell
 from .feeding import make_feed
 from .results import Results, load
 

@@ -62,6 +62,11 @@ class Experiment:
         None, "training examples whose losses are measured as those of validation; none: as many as it has", least=0
     )
 
+    measure_test: bool = key(
+        False, "measure test data at each validation, too, and not only at the best and the last: for the course of "
+        "training, which it has no part in"
+    )  # fmt: skip
+
     # ---- the ensemble
     base_learner: str = key("MLP", "architecture of every learner", among=tuple(LEARNERS), prefix=TIMM)
     hidden: tuple[int, ...] = key((64, 64), "widths of an MLP's hidden layers", least=1, most=100_000)
@@ -158,6 +163,8 @@ class Experiment:
         dataset = DATASETS[self.dataset]
         if self.image_size and not dataset.files:
             raise InputError(f"image_size is {self.image_size}; {self.dataset} has images of one size and allows none")
+        if self.measure_test and dataset.files:
+            raise InputError(f"measure_test is true; the test part of {self.dataset} is the validation part: use false")
         check_learner(self.base_learner, self.input_shape, width=self.width, of=self.dataset)
         if self.validate_every and self.validate_every > self.steps_per_epoch:
             raise InputError(f"validate_every is {self.validate_every}; an epoch has only {self.steps_per_epoch} steps")

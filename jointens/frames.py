@@ -189,7 +189,7 @@ def finite(values: Sequence) -> list:
 
 
 def _splits(cell: Record) -> list[str]:
-    return [split for split in ("train", "val") if split in cell["history"]]
+    return [split for split in ("train", "val", "test") if split in cell["history"]]
 
 
 def metrics_of(stored: Record) -> dict[str, Any]:

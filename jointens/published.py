@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import atomic
+from .cells import Cell
 from .errors import InputError
-from .experiment import Cell, Experiment
+from .experiment import Experiment
 from .places import profiles_root, published_root
 from .results import Results
 

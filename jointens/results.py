@@ -22,12 +22,13 @@ import numpy as np
 import yaml
 
 from . import atomic, frames
+from .cells import Cell, TrainedCell, canonical_beta
 from .ensemble import Ensemble
 from .errors import InputError
-from .experiment import NUMBERS, Cell, Experiment, canonical_beta
+from .experiment import NUMBERS, Experiment
 from .keys import read_yaml
 from .places import default_out, expanded
-from .training import TrainedCell, new_ensemble
+from .training import new_ensemble
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,7 +237,8 @@ class Results:
         """The course of training, one row for each cell, epoch (from 1) and split ("train", "val").
 
         Metrics as in `tests`. Train is measured in evaluation mode on as many examples as validation has, or on
-        `measured_size`. With `validate_every` epoch is the number of the validation, and step the steps before it.
+        `measured_size`; with `measure_test` there is a split "test". With `validate_every` epoch is the number of the
+        validation, and step the steps before it.
 
         unfinished: cells in training are among them, as far as they have come.
         """

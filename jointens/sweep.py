@@ -18,14 +18,15 @@ import numpy
 import torch
 from tqdm import tqdm
 
+from .cells import Cell, TrainedCell
 from .checkpoints import Checkpoint
 from .data import DATASETS
 from .device import choose_device, choose_way, warn_if_emulated
-from .experiment import Cell, Experiment
+from .experiment import Experiment
 from .learners import known_learner
 from .results import Results
 from .schedule import looks_back
-from .training import TrainedCell, Trainer, new_ensemble
+from .training import Trainer, new_ensemble
 
 # Parameters, over all runs and learners, that one stack may hold: with gradients, momentum and the best checkpoint
 # four times as many numbers are kept, so this is about half a gigabyte.

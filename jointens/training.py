@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .cells import Cell, TrainedCell
 from .data import Split
 from .decomposition import decompose_unchecked, joint_objective
 from .device import WAYS, Step, Way, autocast, choose_device, choose_way, cuda_graph, working_on
 from .ensemble import Ensemble, seeded_learners
 from .errors import InputError
-from .experiment import Cell, Experiment
+from .experiment import Experiment
 from .feeding import make_feed
 from .measuring import mean_over, measure, moved, of_run, transposed
 from .optimisers import make_optimiser
@@ -25,18 +25,6 @@ from .schedule import Schedule
 
 # Called after each validation with its number, from 1, and the stack's mean losses (host numbers).
 OnValidation = Callable[[int, dict[str, float]], None]
-
-
-@dataclass(frozen=True)
-class TrainedCell:
-    """What training one cell left: plain numbers and CPU tensors."""
-
-    cell: Cell
-    best_epoch: int  # the validation, from 1; 0: none had a finite loss, "best" is the initial weights
-    history: dict  # one entry per validation: learning_rate, objective, train and val with the keys of `measure`
-    test: dict  # "best" and "last", each with the keys of `measure`; None: not known (yet)
-    outputs: dict[str, Tensor]  # test and validation outputs (M, N, K) at the best and last epoch, and targets (N,)
-    weights: dict[str, Tensor]  # (M, ...) at the best epoch
 
 
 def new_ensemble(experiment: Experiment, seeds: Sequence[int] | None = None, way: Way = WAYS["eager"]) -> Ensemble:
@@ -145,6 +133,8 @@ class Trainer:
         if self.feed.measured is not None:
             entry["train"] = self.evaluate(self.feed.measured)
         val = entry["val"] = self.evaluate(self.feed.val)
+        if self.experiment.measure_test:
+            entry["test"] = self.evaluate(self.feed.test)
         self.history.append(entry)
         self.epoch_total += self.total
         self.epoch_seen += self.seen

@@ -12,9 +12,10 @@ from authors import DATA, shipped, write
 import jointens
 from jointens import Cell, Experiment, InputError, Results
 from jointens.__main__ import main
+from jointens.cells import TrainedCell
 from jointens.convert import convert
 from jointens.released import read_experiment
-from jointens.training import TrainedCell, Trainer
+from jointens.training import Trainer
 
 KEYS = (
     "beta", "run", "lr_switch", "train_loss", "val_loss", "val_div", "val_ind_loss", "val_ens_loss", "val_acc_ens",

@@ -22,10 +22,10 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 import jointens
 from jointens import Ensemble, Experiment, augment, device, ensemble, training
+from jointens.cells import Cell
 from jointens.data import Data, Split
 from jointens.device import WARM_UP, Step, choose_way, warn_if_emulated
 from jointens.errors import InputError
-from jointens.experiment import Cell
 from jointens.learners import make_learner, resnet
 from jointens.training import Trainer
 

@@ -7,7 +7,7 @@ import pytest
 import jointens
 from jointens import InputError, places, published
 from jointens.__main__ import main
-from jointens.experiment import Cell
+from jointens.cells import Cell
 from jointens.results import RELEASED, Results
 
 FOLDERS = sorted(path.parent for path in places.published_root().glob("*/experiment.yml"))

@@ -16,8 +16,8 @@ import yaml
 
 import jointens
 from jointens import InputError, sweep
+from jointens.cells import Cell
 from jointens.data import load_data
-from jointens.experiment import Cell
 from jointens.frames import AUTHORS_COLUMNS
 from jointens.results import Results
 
