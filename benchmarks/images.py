@@ -31,7 +31,7 @@ from sweep_speed import _count
 
 import jointens
 from jointens import training
-from jointens.data import DATASETS
+from jointens.datasets import DATASETS
 from jointens.device import PRECISIONS, WAYS, choose_device, choose_way
 from jointens.ensemble import seeded_learners
 from jointens.randomness import generator
@@ -39,7 +39,7 @@ from jointens.randomness import generator
 
 def by_plain_loop(experiment: jointens.Experiment) -> tuple[float, dict[str, float]]:
     """Seconds of an epoch with its validation; the objective, and the losses of validation."""
-    dataset, data, (seed,) = DATASETS[experiment.dataset], experiment.load_data(experiment.seeds[0]), experiment.seeds
+    dataset, data, (seed,) = experiment.about_data, experiment.load_data(experiment.seeds[0]), experiment.seeds
     learners = seeded_learners(experiment.make_learner, experiment.num_learners, seed)
     learners = [learner.to(choose_device(experiment.device)) for learner in learners]
     parameters = [parameter for learner in learners for parameter in learner.parameters()]
@@ -95,7 +95,7 @@ def undisturbed(experiment: jointens.Experiment) -> list[dict[str, float]]:
 
     Nor does a GPU round products of float32 numbers to ten bits here, as it does in convolutions if it is not told.
     """
-    name, dataset = experiment.dataset, DATASETS[experiment.dataset]
+    name, dataset = experiment.dataset, experiment.about_data
     still = WithoutDropout(**{key: getattr(experiment, key) for key in experiment.names()})
     DATASETS[name] = dataclasses.replace(dataset, augmentation=None)
     rounded, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False

@@ -29,7 +29,7 @@ from measured import device_name, seconds
 
 import jointens
 from jointens import training
-from jointens.data import DATASETS, load_data
+from jointens.data import load_data
 from jointens.device import choose_device
 from jointens.ensemble import seeded_learners
 
@@ -102,7 +102,7 @@ def shares(experiment: jointens.Experiment) -> str:
 
 def products(experiment: jointens.Experiment) -> str:
     """The matrix products that training cannot do without, and how long they take when nothing else happens."""
-    dataset, learners = DATASETS[experiment.dataset], len(experiment.cells) * experiment.num_learners
+    dataset, learners = experiment.about_data, len(experiment.cells) * experiment.num_learners
     widths = [math.prod(dataset.input_shape), *experiment.hidden, dataset.num_outputs]
     sizes = [fan_in * fan_out for fan_in, fan_out in itertools.pairwise(widths)]
     per_example = 2 * (2 * sizes[0] + 3 * sum(sizes[1:]))  # forward, weights' and inputs' gradients, but for the first

@@ -15,7 +15,6 @@ import torch
 from measured import Memory, seconds, training_flops
 
 import jointens
-from jointens.data import DATASETS
 from jointens.device import choose_device, working_on
 from jointens.training import Trainer
 
@@ -43,7 +42,7 @@ def compare(experiment: jointens.Experiment, ways: list[str], rate: float) -> li
     Every way trains one pass over the training images that is not timed, in which cuDNN chooses and torch.compile
     compiles, and then `PASSES` that are. rate: FLOP per second of matrix products, which shares are of.
     """
-    dataset = DATASETS[experiment.dataset]
+    dataset = experiment.about_data
     flops = experiment.num_learners * training_flops(experiment.make_learner(), torch.randn(4, *dataset.input_shape))
     rows = []
     for precision, execution in [("float32", "eager"), *((experiment.precision, way) for way in ways)]:

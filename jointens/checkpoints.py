@@ -16,7 +16,6 @@ import torch
 
 from . import atomic
 from .cells import Cell
-from .data import DATASETS
 from .errors import InputError
 from .results import Results
 from .training import Trainer
@@ -39,7 +38,7 @@ class Checkpoint:
         self.results, self.cell = results, cell
         self.path = results.unfinished_path(cell, ".pt")
         experiment = results.experiment
-        usual = 0 if DATASETS[experiment.dataset].files else SECONDS
+        usual = 0 if experiment.about_data.files else SECONDS
         self.wait = usual if experiment.checkpoint_seconds is None else experiment.checkpoint_seconds
         self.seconds = 0.0  # that training took before this process
         self.written = self.begun = time.monotonic()

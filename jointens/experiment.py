@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import hashlib
-import json
 import math
 import typing
 from collections.abc import Mapping
@@ -21,18 +19,20 @@ import yaml
 from torch import nn
 
 from .cells import Cell, canonical_beta
-from .data import DATASETS, Data, Request, load_data
+from .consistency import check_together
+from .data import Data, load_data
+from .datasets import DATASETS, Dataset, known_dataset
 from .decomposition import AVERAGES, LOSSES
 from .device import PRECISIONS, WAYS
 from .errors import InputError
+from .identity import hash_of, identity_of, name_of
 from .imagenet_learners import TIMM
 from .keys import KeyDescription, check, check_names, coerced, described, key, read_yaml
-from .learners import LEARNERS, check_learner, known_learner, make_learner
+from .learners import LEARNERS, known_learner, make_learner
 from .scales import scale_of
 from .schedule import switches
+from .tables import CSV, data_name, whole_name
 
-# Raised when a change of the code changes the numbers of a cell: old results are then another experiment's.
-NUMBERS = 2
 OPTIMISERS = ("SGD", "Adam", "RMSprop")
 SCHEDULERS = ("ExponentialLR", "Linear", "none")
 
@@ -49,7 +49,8 @@ class Experiment:
     """
 
     # ---- the data
-    dataset: str = key("digits", "data set", among=tuple(DATASETS))
+    dataset: str = key("digits", "data set, or a table of your own", among=tuple(DATASETS), prefix=CSV, of="PATH")
+    target: str | None = key(None, "column to predict, of csv:PATH")
     train_size: int | None = key(None, "training examples; none: all of the training part", least=1)
     val_size: int | None = key(None, "validation examples; none: all", least=1)
     test_size: int | None = key(None, "test examples; none: all", least=1)
@@ -116,9 +117,10 @@ class Experiment:
 
     # ---- where and how it runs: no part of the identity
     data_root: str | None = key(
-        None, "folder of CIFAR, SVHN or ImageNet; none: $JOINTENS_DATA or data/ of the repository", numbers=False
-    )
-    download: bool = key(False, "fetch CIFAR or SVHN into data_root if they are not there", numbers=False)
+        None, "folder of CIFAR, SVHN, ImageNet or the regression sets' tabular/; none: $JOINTENS_DATA or data/ of the "
+        "repository", numbers=False,
+    )  # fmt: skip
+    download: bool = key(False, "fetch what is missing of CIFAR, SVHN or a regression set", numbers=False)
     device: str = key("auto", "auto (cuda if there is one), cpu, cuda or cuda:N", numbers=False)
     stack: bool | None = key(None, "many runs as one tensor program; none: if that is faster", numbers=False)
     execution: str | None = key(
@@ -150,28 +152,9 @@ class Experiment:
             check(field.name, value, field.metadata["check"])
             object.__setattr__(self, field.name, value)
         object.__setattr__(self, "beta_vals", tuple(map(canonical_beta, self.beta_vals)))
-        for name in ("beta_vals", "seeds"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise InputError(f"{name} is {list(values)}; allowed are one or more values, no two the same")
-        if self.tag is not None and (set(self.tag) & set("/\\") or self.tag in (".", "..") or len(self.tag) > 100):
-            raise InputError(f"tag is {self.tag!r}; allowed is a folder's name without a path separator")
-        for name in ("tag", "out", "data_root"):
-            if not f"{getattr(self, name)}".isprintable():
-                raise InputError(f"{name} is {getattr(self, name)!r}; allowed are printable characters")
-        Request(self.dataset, self.train_size, self.val_size, self.test_size, self.label_noise)
-        dataset = DATASETS[self.dataset]
-        if self.image_size and not dataset.files:
-            raise InputError(f"image_size is {self.image_size}; {self.dataset} has images of one size and allows none")
-        if self.measure_test and dataset.files:
-            raise InputError(f"measure_test is true; the test part of {self.dataset} is the validation part: use false")
-        check_learner(self.base_learner, self.input_shape, width=self.width, of=self.dataset)
-        if self.validate_every and self.validate_every > self.steps_per_epoch:
-            raise InputError(f"validate_every is {self.validate_every}; an epoch has only {self.steps_per_epoch} steps")
-        natural = dataset.loss
-        if self.loss not in (None, natural):
-            raise InputError(f"loss is {self.loss}; {self.dataset} allows {natural}")
-        object.__setattr__(self, "loss", natural)
+        object.__setattr__(self, "dataset", whole_name(self.dataset))
+        check_together(self)
+        object.__setattr__(self, "loss", self.about_data.loss)
 
     # ---- where experiments come from
 
@@ -224,14 +207,27 @@ class Experiment:
     # ---- what follows from it
 
     @property
+    def about_data(self) -> Dataset:
+        """What is known of the data set; raises InputError if it is a table that has changed since."""
+        about = known_dataset(self.dataset, self.target)
+        if about.content != self.__dict__.setdefault("_content", about.content):
+            raise InputError(f"{self.data_name} has changed since this experiment was made; make it anew")
+        return about
+
+    @property
+    def data_name(self) -> str:
+        """The data set's name as it is shown, of a table the name of its file."""
+        return data_name(self.dataset)
+
+    @property
     def scale(self) -> str:
         """One of `SCALES`, which says how near it is to the paper's."""
         return scale_of(self)
 
     def load_data(self, seed: int) -> Data:
         """The data as one seed sees them, on the CPU; raises InputError if they are missing or damaged."""
-        request = {name: getattr(self, name) for name in ("train_size", "val_size", "test_size", "label_noise")}
-        return load_data(self.dataset, seed=seed, **request, data_root=self.data_root, download=self.download)
+        names = ("target", "train_size", "val_size", "test_size", "label_noise", "data_root", "download")
+        return load_data(self.dataset, seed=seed, **{name: getattr(self, name) for name in names})
 
     @property
     def num_parameters(self) -> int:
@@ -242,12 +238,12 @@ class Experiment:
     def make_learner(self) -> nn.Module:
         """A base learner with fresh weights from torch's global generator."""
         options = {name: getattr(self, name) for name in known_learner(self.base_learner).options}
-        return make_learner(self.base_learner, self.input_shape, DATASETS[self.dataset].num_outputs, **options)
+        return make_learner(self.base_learner, self.input_shape, self.about_data.num_outputs, **options)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one input, without the batch."""
-        dataset = DATASETS[self.dataset]
+        dataset = self.about_data
         if not dataset.files:
             return dataset.input_shape
         channels, usual, _ = dataset.input_shape
@@ -257,8 +253,8 @@ class Experiment:
     @property
     def sizes(self) -> tuple[int, int, int]:
         """The examples for training, validation and test."""
-        whole, wanted = DATASETS[self.dataset].sizes, (self.train_size, self.val_size, self.test_size)
-        if DATASETS[self.dataset].files:
+        whole, wanted = self.about_data.sizes, (self.train_size, self.val_size, self.test_size)
+        if self.about_data.files:
             wanted = (self.train_size, self.val_size, self.val_size)
         train, val, test = (size or of for size, of in zip(wanted, whole, strict=True))
         return train, val, test
@@ -289,22 +285,14 @@ class Experiment:
 
     def identity(self) -> dict[str, Any]:
         """What a cell's numbers depend on: the version of the numbers, and every key they follow from."""
-        names = [field.name for field in dataclasses.fields(self) if field.metadata["numbers"]]
-        values = {name: getattr(self, name) for name in names}
-        values |= {"lr_switch": self.switches, "factor": self.fall}
-        if DATASETS[self.dataset].files:
-            values |= {"image_size": self.input_shape[-1], "test_size": self.val_size}
-        return {"numbers": NUMBERS} | {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
+        return identity_of(self)
 
     @functools.cached_property  # every cell that is read asks for it
     def hash(self) -> str:
         """Eight digits that name the identity without the keys at their defaults; a key added later renames no run."""
-        follow = ("numbers", "dataset", "num_epochs")  # what other defaults follow from is always in
-        plain = Experiment(dataset=self.dataset, num_epochs=self.num_epochs).identity()
-        told = {key: value for key, value in self.identity().items() if key in follow or value != plain[key]}
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:8]
+        return hash_of(self)
 
     @property
     def name(self) -> str:
-        """The name of the results folder, the tag or `<dataset>-<base_learner>-<hash>`."""
-        return self.tag or f"{self.dataset}-{self.base_learner}-{self.hash}"
+        """The name of the results folder, the tag or `<dataset>-<base_learner>-<hash>`; of a table its file's name."""
+        return name_of(self)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .data import DATASETS, Split
+from .data import Split
 from .errors import InputError
 from .image_folders import ImageFiles
 from .image_loading import Places, Reading, batches, evaluation_transform, training_transform
@@ -34,7 +34,7 @@ MOST_WORKERS = 16
 
 def make_feed(experiment: Experiment, seeds: Sequence[int], device: torch.device, runs: int) -> MemoryFeed | FileFeed:
     """The feed of an experiment for S distinct seeds and R runs; images in files are for one run at a time."""
-    if DATASETS[experiment.dataset].files:
+    if experiment.about_data.files:
         (seed,) = seeds
         return FileFeed(experiment, seed, device)
     return MemoryFeed(experiment, seeds, device, runs)
@@ -51,7 +51,7 @@ class MemoryFeed:
 
     def __init__(self, experiment: Experiment, seeds: Sequence[int], device: torch.device, runs: int):
         self.experiment, self.device, self.runs = experiment, device, runs
-        self.dataset = DATASETS[experiment.dataset]
+        self.dataset = experiment.about_data
         data = [experiment.load_data(seed) for seed in seeds]
         self.train, self.val, self.test = (
             _side_by_side([getattr(of, part) for of in data], device) for part in ("train", "val", "test")
@@ -111,7 +111,7 @@ class FileFeed:
     """Images in files, for the runs of one seed; the same attributes and methods, and S is 1."""
 
     def __init__(self, experiment: Experiment, seed: int, device: torch.device):
-        self.experiment, self.dataset = experiment, DATASETS[experiment.dataset]
+        self.experiment, self.dataset = experiment, experiment.about_data
         data = experiment.load_data(seed)
         self.train, self.val, self.test = data.train, data.val, data.test
         self.num_train = len(self.train)

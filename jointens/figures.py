@@ -83,7 +83,7 @@ def _sweep(figure: Figure | SubFigure, results: Results) -> None:
     rows, columns = (2, 2) if len(panels) == 4 else (1, len(panels))
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, (column, label, scale, paired) in zip(grid.flat, panels, strict=True):
-        _lines_over_beta(axes, over_beta(tests, column, paired=paired), scale)
+        lines_over_beta(axes, over_beta(tests, column, paired=paired), scale)
         axes.set(xlabel="β", ylabel=label)
         if paired:
             axes.axhline(0, color="black", linewidth=0.8, zorder=1)
@@ -168,7 +168,7 @@ def augmented(images: Tensor, augmentation: Augmentation, *, columns: int, seed:
 
     Args:
         images: `(N, 3, H, W)`, uint8; each has a block of three rows.
-        augmentation: as in `DATASETS[name].augmentation`.
+        augmentation: as in `datasets.DATASETS[name].augmentation`.
         columns: draws of each image.
         seed: of the draws.
     """
@@ -223,7 +223,7 @@ def _stamp(sweeps: Sequence[Results], seeds: Sequence[int], named: str) -> str:
     precision = "" if experiment.precision == "float32" else f" in {experiment.precision}"
     return " · ".join([
         SCALES[experiment.scale],
-        f"{experiment.dataset}, {size} training examples{noise}",
+        f"{experiment.data_name}, {size} training examples{noise}",
         f"{experiment.base_learner}, M = {', '.join(map(str, sizes))}{average}{rate}",
         f"{'seed' if len(seeds) == 1 else 'seeds'} {_ranges(seeds)}",
         ", ".join(devices) + precision,
@@ -244,7 +244,7 @@ def styled(rows: int, columns: int, *, size: tuple[float, float], told: str, **s
 # ------------------------------------------------------------------------------------------------------- helpers
 
 
-def _lines_over_beta(axes: Axes, summary: pd.DataFrame, scale: float) -> None:
+def lines_over_beta(axes: Axes, summary: pd.DataFrame, scale: float) -> None:
     """A line for each checkpoint, moved apart a little so that their intervals do not cover each other."""
     step = np.ptp(summary["beta"]) * 0.006
     for shift, (checkpoint, (label, colour, marker, line)) in zip((-step, step), CHECKPOINTS.items(), strict=True):

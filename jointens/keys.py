@@ -27,8 +27,8 @@ def key(default: Any, meaning: str, *, numbers: bool = True, **check: Any) -> An
         default: its value if none is given.
         meaning: in words, with its unit.
         numbers: a cell's numbers depend on it, so it is part of the identity.
-        check: `among` known values (or any text that begins with `prefix`), `least` (≥), `above` (>), `most` (≤); for
-            lists they hold for each entry.
+        check: `among` known values (or any text that begins with `prefix`; `of` is what stands behind that, NAME or
+            PATH), `least` (≥), `above` (>), `most` (≤); for lists they hold for each entry.
     """
     return dataclasses.field(default=default, metadata={"meaning": meaning, "numbers": numbers, "check": check})
 
@@ -55,7 +55,7 @@ def described(kind: type) -> list[KeyDescription]:
 
 
 def _known(check: Mapping[str, Any]) -> tuple[str, ...]:
-    return (*check.get("among", ()), *([f"{check['prefix']}NAME"] if "prefix" in check else []))
+    return (*check.get("among", ()), *([f"{check['prefix']}{check.get('of', 'NAME')}"] if "prefix" in check else []))
 
 
 def check_names(names: Iterable[str], known: Sequence[str], *, where: str = "") -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .data import DATASETS
+from .datasets import DATASETS
 from .errors import InputError
 from .experiment import Experiment
 from .keys import check_names, read_object
@@ -78,7 +78,7 @@ def read_experiment(folder: str | os.PathLike, /, **overrides: Any) -> Experimen
     experiment = Experiment.from_dict(keys)
     if ours_computed and experiment.max_patience == ENDLESS:
         experiment = dataclasses.replace(experiment, max_patience=None)
-    _check_data(folder, experiment.dataset, listed="dataset" not in overrides)
+    _check_data(folder, experiment, listed="dataset" not in overrides)
     return experiment
 
 
@@ -98,12 +98,12 @@ def _average(keys: Mapping[str, Any], overrides: Mapping[str, Any], file: Path) 
     )
 
 
-def _check_data(folder: Path, dataset: str, *, listed: bool) -> None:
+def _check_data(folder: Path, experiment: Experiment, *, listed: bool) -> None:
     """data.json says of the data set what we know of it; it has to list it unless that is not from these files."""
     file = next((at / "data.json" for at in (folder, folder.resolve().parent) if (at / "data.json").exists()), None)
     if file is None:
         raise InputError(f"{folder / 'data.json'} is missing, and there is none in the folder above")
-    data = read_object(file)
+    data, dataset = read_object(file), experiment.dataset
     if dataset not in data:
         if listed:
             raise InputError(f"{file} does not list the data set {dataset}; it lists {', '.join(data) or 'none'}")
@@ -111,6 +111,6 @@ def _check_data(folder: Path, dataset: str, *, listed: bool) -> None:
     if not isinstance(data[dataset], dict):
         raise InputError(f"{file}: {dataset} is {data[dataset]!r}; allowed is an object of keys and values")
     check_names(data[dataset], ("num_classes", "num_workers"), where=str(file))
-    known, told = DATASETS[dataset].num_outputs, data[dataset].get("num_classes")
+    known, told = experiment.about_data.num_outputs, data[dataset].get("num_classes")
     if told != known:
         raise InputError(f"{file}: num_classes of {dataset} is {told}; allowed is {known}")

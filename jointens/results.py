@@ -25,9 +25,10 @@ from . import atomic, frames
 from .cells import Cell, TrainedCell, canonical_beta
 from .ensemble import Ensemble
 from .errors import InputError
-from .experiment import NUMBERS, Experiment
-from .keys import read_yaml
+from .experiment import Experiment
+from .identity import NUMBERS, read_identity, without_place
 from .places import default_out, expanded
+from .tables import check_unchanged
 from .training import new_ensemble
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ class Results:
         self.folder = Path(folder) if folder is not None else out / experiment.name
         try:
             if (self.folder / "experiment.yml").exists():
-                ours = self._identity
-                theirs = Experiment().identity() | _read_identity(self.folder)  # a key added since was at its default
+                ours = without_place(self._identity)
+                # A key that was added since was at its default.
+                theirs = without_place(Experiment().identity() | read_identity(self.folder))
                 differing = [key for key in theirs if ours.get(key) != theirs[key]]
                 if differing:
                     told = ", ".join(f"{key} {theirs[key]} there, {ours.get(key)} here" for key in differing)
@@ -83,12 +85,15 @@ class Results:
         `released.convert`; into one of those nothing is trained.
 
         Raises:
-            InputError: it is no results folder, or one of another version of the numbers.
+            InputError: it is no results folder, or one of another version of the numbers, or of a table that is not
+                where it was, or not as it was.
         """
         folder = Path(folder)
         if not (folder / "experiment.yml").exists():
             raise InputError(f"{folder} is no results folder: it holds no experiment.yml")
-        keys = _read_identity(folder)
+        keys = read_identity(folder)
+        if content := keys.pop("content", None):
+            check_unchanged(f"{keys.get('dataset')}", content, where=str(folder))
         numbers = RELEASED if keys.pop("numbers", None) == RELEASED else NUMBERS
         files = [path for part in ("cells", "unfinished") for path in folder.glob(f"{part}/*.json")]
         names = [re.fullmatch(r"beta=([-+.e\d]+),seed=(\d+)", path.stem) for path in files]
@@ -280,18 +285,6 @@ def load(folder: str | os.PathLike, beta: float, seed: int) -> Ensemble:
         return new_ensemble(results.experiment).load_weights(load_file(weights)).eval()
     except SafetensorError as error:
         raise InputError(f"{weights} is damaged: {error}") from error
-
-
-def _read_identity(folder: Path) -> dict[str, Any]:
-    file = folder / "experiment.yml"
-    try:
-        identity = read_yaml(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        identity = None
-    if not isinstance(identity, dict):
-        raise InputError(f"{file} cannot be read; choose another tag, or remove the folder")
-    identity.pop("hash", None)
-    return identity
 
 
 def _finite(tree: Any) -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .data import DATASETS
-
 if TYPE_CHECKING:
     from .experiment import Experiment
 
@@ -14,6 +12,7 @@ SCALES = {
     "small": "small-scale results",
     "authors": "results with the authors' hyperparameters",
     "other": "results with other hyperparameters",
+    "own": "results on a table of your own",
 }
 # The authors' shipped sweep, whatever its data set, learner and average.
 AUTHORS = {
@@ -30,11 +29,18 @@ AUTHORS_IMAGENET = {
 
 
 def scale_of(experiment: Experiment) -> str:
-    """One of `SCALES`: on quick data; with a tiny learner or cut data; with the authors' keys; none of these."""
-    if DATASETS[experiment.dataset].quick:
+    """One of `SCALES`: on the user's own table; on quick data; on cut data, or with a learner that is tiny for images;
+    with the authors' keys; none of these, as on the regression sets, for which no keys of theirs are known.
+    """
+    dataset = experiment.about_data
+    if dataset.content:
+        return "own"
+    if dataset.quick:
         return "quick"
-    if experiment.base_learner in ("MLP", "CNN") or experiment.sizes != DATASETS[experiment.dataset].sizes:
+    if experiment.sizes != dataset.sizes or (dataset.pixels and experiment.base_learner in ("MLP", "CNN")):
         return "small"
+    if not dataset.pixels:
+        return "other"
     own = experiment.identity()
     authors = AUTHORS_IMAGENET if experiment.dataset == "ImageNet" else AUTHORS
     return "authors" if all(own[name] == value for name, value in authors.items()) else "other"

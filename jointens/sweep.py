@@ -20,7 +20,6 @@ from tqdm import tqdm
 
 from .cells import Cell, TrainedCell
 from .checkpoints import Checkpoint
-from .data import DATASETS
 from .device import choose_device, choose_way, warn_if_emulated
 from .experiment import Experiment
 from .learners import known_learner
@@ -62,6 +61,8 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
     for cell in filter(results.is_done, experiment.cells):
         results.forget_unfinished(cell)  # that a process which was killed has left
     if stacks:
+        for note in experiment.about_data.notes:
+            print(f"jointens: {experiment.data_name}: {note}", file=sys.stderr)
         experiment.load_data(stacks[0][0].seed)  # missing data are found before anything is written
         results.prepare()
         warn_if_emulated(experiment.precision, device)
@@ -170,7 +171,7 @@ def _stack_size(experiment: Experiment) -> int:
     with torch.device("meta"):  # the architecture alone, without the work of drawing weights
         ensemble = new_ensemble(experiment)
     # Of image learners it is the activations that are large, not the weights: one run at a time.
-    if not ensemble.stacked or DATASETS[experiment.dataset].files or known_learner(experiment.base_learner).smallest:
+    if not ensemble.stacked or experiment.about_data.files or known_learner(experiment.base_learner).smallest:
         return 1
     return max(1, STACK_PARAMETERS // experiment.num_parameters)
 

@@ -89,7 +89,7 @@ class Trainer:
             except ValueError as error:
                 if "more than 1 value per channel" in str(error):
                     raise InputError(
-                        f"a batch of {self.experiment.dataset} has one example, which {self.experiment.base_learner} "
+                        f"a batch of {self.experiment.data_name} has one example, which {self.experiment.base_learner} "
                         "with its batch-norm cannot be trained on; choose another batch_size or train_size"
                     ) from error
                 raise

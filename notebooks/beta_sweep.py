@@ -202,7 +202,7 @@ import torch
 from sklearn.datasets import load_sample_images
 from torchvision.transforms.functional import center_crop, resize
 
-from jointens.data import DATASETS
+from jointens.datasets import DATASETS
 
 pictures = [
     torch.tensor(image).permute(2, 0, 1) for image in load_sample_images().images

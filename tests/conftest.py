@@ -13,7 +13,7 @@ import torchvision
 from scipy.io import savemat
 
 from jointens import Experiment, published
-from jointens.data import DATASETS
+from jointens.datasets import DATASETS
 from jointens.image_sets import _read
 from jointens.places import default_data_root
 from jointens.toy_imagenet import read_toy_imagenet
@@ -80,6 +80,15 @@ def cifar10_root(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("data")
     subprocess.run([sys.executable, str(unpack), str(root), "cifar10"], check=True)
     return root
+
+
+@pytest.fixture(scope="session")
+def tabular_root() -> Path:
+    """A data root with the files of the paper's regression sets in tabular/: the default, or the pack beside it."""
+    for root in (default_data_root(), ROOT.parent / "shared" / "data"):
+        if (root / "tabular" / "abalone.data").is_file():
+            return root
+    pytest.skip("no regression sets: set JOINTENS_DATA to the folder that holds tabular/")
 
 
 @pytest.fixture

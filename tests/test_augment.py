@@ -8,7 +8,7 @@ from torchvision import transforms
 from torchvision.transforms import functional
 
 from jointens.augment import Augmentation
-from jointens.data import DATASETS
+from jointens.datasets import DATASETS
 
 PROTOCOL = DATASETS["CIFAR-10"].augmentation
 

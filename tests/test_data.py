@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from jointens.data import DATASETS, load_data
+from jointens.data import load_data
+from jointens.datasets import DATASETS
 
 
 @pytest.mark.parametrize("name", ["digits", "diabetes"])
@@ -65,7 +66,8 @@ def test_regression_is_standardised_on_the_training_part():
 @pytest.mark.parametrize(
     ("name", "keys", "message"),
     [
-        ("mnist", {}, "unknown dataset 'mnist'; known are digits, diabetes, CIFAR-10, CIFAR-100, SVHN"),
+        ("mnist", {}, "unknown dataset 'mnist'; known are digits, diabetes, CIFAR-10, .*, abalone, csv:PATH"),
+        ("diabetes", {"target": "age"}, "target is 'age'; diabetes has its own, only csv:PATH takes one"),
         ("digits", {"train_size": 1001}, r"train_size is 1001; allowed for digits is 1\.\.1000"),
         ("digits", {"val_size": 301}, r"val_size is 301; allowed for digits is 1\.\.300"),
         ("digits", {"test_size": 0}, r"test_size is 0; allowed for digits is 1\.\.497"),

@@ -165,6 +165,9 @@ def test_linear_falls_at_every_epoch_down_to_zero_after_the_last():
     ("keys", "scale"),
     [
         ({}, "quick"),
+        ({"dataset": "abalone"}, "other"),
+        ({"dataset": "abalone", "train_size": 100}, "small"),
+        ({"dataset": "abalone", **AUTHORS}, "other"),
         ({"dataset": "CIFAR-10", "base_learner": "CNN"}, "small"),
         ({"dataset": "CIFAR-10", "base_learner": "ResNet18", "train_size": 10_000}, "small"),
         ({"dataset": "CIFAR-10", "base_learner": "ResNet18"}, "other"),

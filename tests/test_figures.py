@@ -7,7 +7,7 @@ import torch
 
 import jointens
 from jointens import figures
-from jointens.data import DATASETS
+from jointens.datasets import DATASETS
 
 
 def test_several_sweeps_stand_below_each_other_each_with_its_stamp(tiny):

@@ -12,7 +12,8 @@ import torch
 import torchvision
 
 from jointens import InputError
-from jointens.data import DATASETS, load_data
+from jointens.data import load_data
+from jointens.datasets import DATASETS
 from jointens.image_sets import files, read_images
 
 NAMES = ["CIFAR-10", "CIFAR-100", "SVHN"]

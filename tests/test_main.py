@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from jointens.__main__ import _stoppable, _Stopped, main
-from jointens.data import DATASETS
+from jointens.datasets import DATASETS
 from jointens.learners import LEARNERS
 
 PROFILE = (
@@ -47,7 +47,7 @@ def test_the_folder_is_the_last_line_and_a_second_run_trains_nothing(command, ca
     [
         (["num_learner=3"], "unknown key 'num_learner'; the nearest known one is 'num_learners'"),
         (["num_epochs=many"], "num_epochs is 'many'; allowed is a whole number"),
-        (["dataset=mnist"], f"dataset is 'mnist'; known are {', '.join(DATASETS)}"),
+        (["dataset=mnist"], f"dataset is 'mnist'; known are {', '.join(DATASETS)}, csv:PATH"),
         (["base_learner=RNN"], f"base_learner is 'RNN'; known are {', '.join(LEARNERS)}, timm:NAME"),
         (["tag=a/b"], "tag is 'a/b'; allowed is a folder's name without a path separator"),
         (["batchsize=8"], "unknown key 'batchsize'; the nearest known one is 'batch_size'"),

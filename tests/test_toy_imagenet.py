@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from jointens import InputError, toy_imagenet
-from jointens.data import DATASETS, load_data
+from jointens.data import load_data
+from jointens.datasets import DATASETS
 from jointens.image_folders import IMAGES, INDEX, LABELS
 from jointens.randomness import generator
 from jointens.toy_imagenet import CLASSES, COLOURS, NUM_TRAIN, NUM_VAL, SIDE, draw, read_toy_imagenet

@@ -6,7 +6,7 @@ import torch
 import jointens
 from jointens import Experiment, decompose, joint_objective, make_learner
 from jointens.cells import Cell
-from jointens.data import DATASETS
+from jointens.datasets import DATASETS
 from jointens.device import choose_device
 from jointens.ensemble import Ensemble
 from jointens.errors import InputError
