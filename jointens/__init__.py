@@ -8,21 +8,25 @@ results.tests()                                    # a tidy frame: one row per Î
 jointens.load(results.folder, beta=1, seed=0)      # a trained ensemble
 
 parts = jointens.decompose(outputs, targets)       # of any ensemble: outputs (..., M, B, K)
+print(jointens.diagnose(outputs, targets, loss="cross_entropy"))    # is it colluding? outputs (M, N, K)
 """
 
 from .bregman import Divergence, bregman_mean, decompose_bregman
 from .cells import Cell
 from .decomposition import Decomposition, decompose, ensemble_output, joint_objective
+from .diagnostics import debias, diagnose, drop_learners
 from .ensemble import Ensemble
 from .errors import InputError
 from .experiment import Experiment
 from .learners import make_learner
+from .report import Report
 from .results import Results, load
+from .stored import StoredOutputs, stored_outputs
 from .sweep import run
 
 __version__ = "0.1.0"
 __all__ = [
-    "Cell", "Decomposition", "Divergence", "Ensemble", "Experiment", "InputError", "Results",
-    "bregman_mean", "decompose", "decompose_bregman", "ensemble_output", "joint_objective", "load", "make_learner",
-    "run",
+    "Cell", "Decomposition", "Divergence", "Ensemble", "Experiment", "InputError", "Report",
+    "Results", "StoredOutputs", "bregman_mean", "debias", "decompose", "decompose_bregman", "diagnose", "drop_learners",
+    "ensemble_output", "joint_objective", "load", "make_learner", "run", "stored_outputs",
 ]  # fmt: skip

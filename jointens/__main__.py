@@ -5,8 +5,10 @@ python -m jointens run --released FOLDER key=value …    the same for a configu
 python -m jointens run --missing key=value …            train and publish what results/ of the repository lacks
 python -m jointens convert RESULTS OUT key=value …      results of ours in the authors' format, or of theirs in ours
 python -m jointens publish RESULTS                      copy finished cells into results/ of the repository
+python -m jointens show RESULTS|FILE key=value …        is this ensemble colluding? a diagnosis of stored outputs
 
-The results folder is the last line of standard output; everything else goes to standard error.
+What was asked for, but for `show` the results folder, is the last of standard output; everything else goes to standard
+error.
 Exit status: 0 done, 2 wrong input (one line), 130 interrupted, 143 terminated; the last two can be run again and go on.
 """
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import warnings
@@ -27,6 +30,7 @@ from .missing import train_missing
 from .places import published_root
 from .published import publish
 from .released import read_experiment
+from .show import show
 from .sweep import run
 
 
@@ -48,8 +52,11 @@ def main(arguments: list[str] | None = None) -> int:
         warnings.showwarning = lambda message, *_: print(f"jointens: warning: {message}", file=sys.stderr)
         try:
             with _stoppable():
-                print(_command(arguments))
+                print(_command(arguments), flush=True)
                 return 0
+        except BrokenPipeError:  # whoever read it has seen enough, as in `show … | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + signal.SIGPIPE
         except InputError as error:
             print(f"jointens: {error}", file=sys.stderr)
             return 2
@@ -88,8 +95,8 @@ def _stoppable() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-def _command(arguments: list[str] | None) -> Path:
-    """Do what is asked for; returns the results folder."""
+def _command(arguments: list[str] | None) -> Path | str:
+    """Do what is asked for; returns the results folder, or the text to show."""
     parser = _parser()
     given, more = parser.parse_known_args(arguments)
     if unknown := [word for word in more if word.startswith("-")]:
@@ -112,6 +119,8 @@ def _command(arguments: list[str] | None) -> Path:
         if overrides:
             parser.error(f"publish takes no keys; given was {', '.join(overrides)}")
         return publish(given.source)
+    if given.command == "show":
+        return show(given.source, **overrides)
     if given.command == "convert":
         return convert(given.source, given.out, **overrides)
     if given.minutes is not None and not given.missing:
@@ -175,6 +184,23 @@ def _parser() -> _Parser:
     publish = commands.add_parser("publish", help="copy finished cells of a shipped profile into results/")
     publish.add_argument("source", metavar="RESULTS", type=Path, help="the folder in which they were trained")
     publish.set_defaults(words=[])
+    show = commands.add_parser(
+        "show",
+        usage="python -m jointens show RESULTS|FILE [key=value ...]",
+        help="is this ensemble colluding? a diagnosis of stored outputs",
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    show.add_argument(
+        "source", metavar="RESULTS|FILE",
+        help="a results folder; a file of the authors' outputs, deep_ensemble_*.json; or an .npz\n"
+        "file with the arrays outputs (M, N, K), targets (N,) and perhaps reference",
+    )  # fmt: skip
+    show.add_argument(
+        "words", nargs="*", default=[], metavar="key=value",
+        help="of a sweep beta, seed and checkpoint (best or last); without beta both ends are shown.\n"
+        "Of an .npz file loss (cross_entropy or squared_error) and average (scores,\n"
+        "probabilities or released)",
+    )  # fmt: skip
     return parser
 
 

@@ -8,7 +8,8 @@ row for each β and seed with the columns `frames.AUTHORS_COLUMNS`. Three things
 - The best epoch is the last one with the lowest validation ensemble loss; ours is the first.
 - Training data in evaluation mode and the last epoch's test are not measured; our folder then lacks them.
 
-Results on ImageNet are files of another kind: convert_imagenet.py.
+Results on ImageNet are files of another kind: convert_imagenet.py. Of regression they publish outputs alone:
+convert_outputs.py.
 """
 
 from __future__ import annotations
@@ -22,9 +23,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import atomic, convert_imagenet
+from . import atomic, convert_imagenet, convert_outputs
 from .cells import Cell, TrainedCell, canonical_beta
-from .data import DATASETS
 from .errors import InputError
 from .experiment import Experiment
 from .frames import AUTHORS_COLUMNS, authors_table, read_authors_table
@@ -46,6 +46,8 @@ def convert(source: str | os.PathLike, out: str | os.PathLike, /, **overrides: A
     To theirs: the four files, with every key of ours that their code does not know and that is not at its default; it
     ignores them, and `read_experiment` takes them back. Training metrics, the last epoch's test, outputs and weights
     have no place there. On ImageNet there is a file for each cell in place of the table, of those in training, too.
+    Of regression there are the files on which their three diagnostics are made, with nothing but test outputs
+    (convert_outputs.py); `stored.stored_outputs` reads such files, theirs as well.
 
     To ours: experiment.yml, cells without outputs and weights, and results.csv; `Results.at` opens the folder. What
     they do not log is absent or null. `numbers` is "released" there, so that `run` never trains into it.
@@ -114,23 +116,21 @@ def _check_overrides(source: Path, overrides: Mapping[str, Any]) -> None:
 def _authors_files(results: Results) -> dict[str, str]:
     """Names and contents of the files of a results folder of theirs."""
     experiment, records = results.experiment, results.records()
-    on_files = DATASETS[experiment.dataset].files
+    on_files = experiment.about_data.files
     if not records and not (on_files and results.unfinished_records()):
         raise InputError(f"{results.folder} holds no finished cell")
+    if experiment.loss == "squared_error":
+        return convert_outputs.authors_files(results)
     if on_files != bool(experiment.validate_every) or (looks_back(experiment) and not on_files):
         raise InputError(
             f"{results.folder} was trained with validate_every={experiment.validate_every}; the authors' code "
             "validates every so many steps on ImageNet, after each epoch elsewhere, and looks back on ImageNet alone"
         )
-    if experiment.loss != "cross_entropy":
-        raise InputError(
-            f"{results.folder} holds results of {experiment.dataset}; the authors' format has no regression"
-        )
     theirs = all(record["provenance"]["device"] == AUTHORS for record in [*records, *results.unfinished_records()])
     contents = {
         "experiment.json": _experiment_keys(experiment) | ({} if theirs else {ORIGIN: OURS}),
         "optim.json": _optim_keys(experiment),
-        "data.json": {experiment.dataset: {"num_classes": DATASETS[experiment.dataset].num_outputs}},
+        "data.json": {experiment.dataset: {"num_classes": experiment.about_data.num_outputs}},
     }
     contents = {name: json.dumps(keys, indent=4) + "\n" for name, keys in contents.items()}
     if on_files:
@@ -155,7 +155,7 @@ def _experiment_keys(experiment: Experiment) -> dict[str, Any]:
     if not keys["probs"]:
         keys["average"] = experiment.average  # which of the two meanings
     default = Experiment(dataset=experiment.dataset).identity()
-    if DATASETS[experiment.dataset].files:
+    if experiment.about_data.files:
         keys["validate_every"] = experiment.validate_every  # which is not in their files
     elsewhere = {"numbers", "average", *keys, *EXPERIMENT_KEYS, *OPTIM_KEYS}
     ours = {name: value for name, value in experiment.identity().items() if name not in elsewhere}
@@ -173,7 +173,7 @@ def _optim_keys(experiment: Experiment) -> dict[str, Any]:
 
 def _share_seen(experiment: Experiment) -> float:
     """The images seen in an epoch, as a share of those by which the authors' code divides the training loss."""
-    seen = experiment.train_size or DATASETS[experiment.dataset].sizes[0]
+    seen = experiment.train_size or experiment.about_data.sizes[0]
     return seen / OFFICIAL_TRAINING.get(experiment.dataset, seen)
 
 

@@ -19,7 +19,9 @@ from .cells import Cell
 from .errors import InputError
 from .experiment import Experiment
 from .places import profiles_root, published_root
+from .published_tabular import is_published, publish_table
 from .results import Results
+from .tabular_sets import TABULAR_SETS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,13 +131,17 @@ def batches() -> Iterator[Batch]:
 def publish(folder: Path) -> Path:
     """Copy the finished cells of a results folder to its place in `results/`; what is published already stays.
 
+    Of the paper's regression sets it is a table of the whole sweep (published_tabular.py).
+
     Raises:
         InputError: the folder's experiment is none of the shipped settings, or the files cannot be written.
     """
     source = Results.at(folder)
+    if is_published(source.experiment):
+        return publish_table(source)
     setting = next((of for of in settings() if of.experiment.hash == source.experiment.hash), None)
     if setting is None or source.converted:
-        known = ", ".join(map(str, settings()))
+        known = ", ".join([*map(str, settings()), *TABULAR_SETS])
         raise InputError(f"{folder} holds no results of a setting to publish; those are {known}")
     target = setting.results
     found = {Cell(record["beta"], record["seed"]): record for record in source.all_records()}

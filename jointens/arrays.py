@@ -1,0 +1,33 @@
+"""Arrays of any framework as torch tensors: what a practitioner's ensemble hands over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def as_tensor(values: Any, name: str) -> Tensor:
+    """A tensor on the CPU, without a gradient, of what torch, numpy, or anything that numpy can read holds.
+
+    Args:
+        values: a tensor, an array, or nested lists of numbers.
+        name: of the argument, for the message.
+
+    Raises:
+        ValueError: it holds other than numbers, or rows of different lengths.
+    """
+    if isinstance(values, Tensor):
+        return values.detach().cpu()
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            raise ValueError
+        # A copy where torch would warn (memory not to be written) or refuse (negative strides, other byte order).
+        plain = array.flags.writeable and array.dtype.isnative and all(stride >= 0 for stride in array.strides)
+        return torch.from_numpy(array if plain else array.astype(array.dtype.newbyteorder("=")).copy())
+    except (ValueError, TypeError, RuntimeError):
+        told = f"of {np.asarray(values).dtype}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
+        raise ValueError(f"{name} are {told}; allowed is an array or a tensor of numbers") from None

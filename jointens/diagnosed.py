@@ -1,0 +1,147 @@
+"""The paper's three diagnostics over a sweep, as tidy frames: a row for each checkpoint, β and run.
+
+The frames have the columns checkpoint, beta and seed, so that `summaries.over_beta` gives means and paired differences
+of any other column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .decomposition import decompose
+from .diagnostics import debias, diagnose, drop_learners
+from .dropping import expected_increase
+from .evidence import SHARES, dropped_of
+from .stored import StoredOutputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def explosion(stored: StoredOutputs) -> pd.DataFrame:
+    """Individual loss, ensemble loss and diversity on test data: the first diagnostic, diversity explosion."""
+    return _frame(
+        key | {name: part.mean().item() for name, part in _parts(stored, outputs, targets).items()}
+        for key, outputs, targets in _ensembles(stored)
+    )
+
+
+def debiased(stored: StoredOutputs) -> pd.DataFrame:
+    """Diversity, what is left of it without the learners' constant shifts, and the share by which it falls.
+
+    The second diagnostic, debiased diversity: columns diversity, debiased, fall. Classification is debiased in its
+    outputs, as they are averaged.
+    """
+    rows = []
+    for key, outputs, targets in _ensembles(stored):
+        before, after = (_parts(stored, of, targets)["diversity"].mean().item() for of in (outputs, debias(outputs)))
+        rows.append(
+            key | {"diversity": before, "debiased": after, "fall": (before - after) / before if before else 0.0}
+        )
+    return _frame(rows)
+
+
+def dropped(
+    stored: StoredOutputs, *, shares: Sequence[float] = SHARES, repeats: int = 100, seed: int = 0
+) -> pd.DataFrame:
+    """What dropping random learners does: the third diagnostic, learner codependence.
+
+    Columns: share, keep (learners that stay), increase (of the ensemble loss, drawn); for squared error expected, the
+    same without drawing; for classification accuracy_lost, as a fraction.
+
+    Args:
+        stored: the outputs.
+        shares: of the learners that are dropped, rounded down as in the authors' code.
+        repeats: subsets for each example.
+        seed: of the subsets, which are the same for every β.
+    """
+    rows = []
+    losses = {"increase": "squared_error"}
+    if stored.loss == "cross_entropy":
+        losses = {"increase": "cross_entropy", "accuracy_lost": "zero_one"}
+    for checkpoint in stored.checkpoints:
+        for run in stored.runs:
+            outputs, targets = zip(*(stored.read(beta, run, checkpoint) for beta in stored.betas), strict=True)
+            outputs, targets = torch.stack(outputs), targets[0]  # (β, M, N, K), (N,)
+            num_learners = outputs.shape[1]
+            diversity = _parts(stored, outputs, targets.expand(len(outputs), -1))["diversity"].mean(-1)  # (β,)
+            for share in shares:
+                keep = num_learners - dropped_of(num_learners, share)
+                told = {}
+                for column, loss in losses.items():
+                    how = {"keep": keep, "repeats": repeats, "generator": torch.Generator().manual_seed(seed)}
+                    told[column] = drop_learners(outputs, targets, loss=loss, average=stored.average, **how).tolist()
+                if stored.loss == "squared_error":
+                    told["expected"] = expected_increase(diversity, num_learners, keep).tolist()
+                for number, beta in enumerate(stored.betas):
+                    row = {"checkpoint": checkpoint, "beta": beta, "seed": run, "share": share, "keep": keep}
+                    rows.append(row | {column: values[number] for column, values in told.items()})
+    return _frame(rows)
+
+
+def signs(stored: StoredOutputs, checkpoint: str | None = None) -> pd.DataFrame:
+    """What `diagnose` finds in every ensemble of one checkpoint, a row for each β and run.
+
+    Columns: beta, seed; constant_shifts, systematic_drift, error_correlation and paid_back, the values; alarms, the
+    names of the findings that are signs of collusion. The reference is the run's ensemble of β = 0, or what is nearest
+    to it; that itself has none.
+
+    Args:
+        stored: the outputs.
+        checkpoint: one of `stored.checkpoints`; None: the last of them.
+    """
+    names = ("constant shifts", "systematic drift", "error correlation", "paid back")
+    rows, independent = [], min(stored.betas, key=abs)
+    for run in stored.runs:
+        reference, targets = stored.read(independent, run, checkpoint)
+        for beta in stored.betas:
+            outputs, _ = stored.read(beta, run, checkpoint)
+            against = None if beta == independent else reference
+            rows.append({"beta": beta, "seed": run} | _diagnosed(stored, outputs, targets, against, names))
+    return _frame(rows)
+
+
+def control(stored: StoredOutputs, checkpoint: str | None = None) -> pd.DataFrame:
+    """The negative control: half of the independent learners with the other half as reference, a row for each run.
+
+    Nobody colludes there, so no column of `signs` may tell otherwise; `ratio` is how many times the diversity of the
+    other half the first has. Needs four learners.
+    """
+    rows, independent = [], min(stored.betas, key=abs)
+    for run in stored.runs:
+        outputs, targets = stored.read(independent, run, checkpoint)
+        half = len(outputs) // 2
+        names = ("constant shifts", "systematic drift", "diversity, ratio to reference")
+        told = _diagnosed(stored, outputs[:half], targets, outputs[half : 2 * half], names)
+        rows.append({"seed": run, "ratio": told.pop("diversity_ratio_to_reference"), **told})
+    return _frame(rows)
+
+
+def _diagnosed(
+    stored: StoredOutputs, outputs: Tensor, targets: Tensor, reference: Tensor | None, names: Sequence[str]
+) -> dict:
+    report = diagnose(outputs, targets, loss=stored.loss, average=stored.average, reference=reference)
+    values = report.frame()["value"].to_dict()
+    told = {name.replace(",", "").replace(" ", "_"): values.get(name, float("nan")) for name in names}
+    return told | {"alarms": ", ".join(report.alarms)}
+
+
+def _ensembles(stored: StoredOutputs) -> Iterator[tuple[dict, Tensor, Tensor]]:
+    for checkpoint in stored.checkpoints:
+        for beta in stored.betas:
+            for run in stored.runs:
+                yield {"checkpoint": checkpoint, "beta": beta, "seed": run}, *stored.read(beta, run, checkpoint)
+
+
+def _parts(stored: StoredOutputs, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    return decompose(outputs, targets, loss=stored.loss, average=stored.average)._asdict()
+
+
+def _frame(rows) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(list(rows))

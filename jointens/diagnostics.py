@@ -1,0 +1,176 @@
+"""Is an ensemble colluding? Diagnostics of its learners' outputs, whoever trained them and with whatever.
+
+`diagnose` asks all the questions below of any outputs `(M, N, K)` and answers in sentences; `debias` and
+`drop_learners` are the paper's two operations, those of the second and the third of its three diagnostics (the first,
+diversity explosion, is diversity over β).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .arrays import as_tensor
+from .decomposition import check_ensemble, check_outputs
+from .dropping import Dropping
+from .evidence import REPEATS, Case, chunks, gather
+from .findings import findings_of
+from .report import Report
+
+LEAST_EXAMPLES = 10
+
+
+def debias(outputs: Any) -> Any:
+    """Outputs without each learner's constant shift: `(..., M, N, K)` → the same shape.
+
+    Learner i's shift is b_i, its mean output over the N examples minus the learners' mean of these. The shifts sum to
+    zero, so the mean output of the learners does not change; for squared error diversity falls by exactly the mean of
+    ‖b_i‖². It is the operation of the paper's second diagnostic, debiased diversity.
+
+    Args:
+        outputs: a tensor, an array, or what numpy can read.
+
+    Returns:
+        A tensor of a tensor, on its device and with its gradient; an array of anything else.
+
+    Raises:
+        ValueError: outputs of another shape, or with values that are not finite.
+    """
+    values = outputs if isinstance(outputs, Tensor) else as_tensor(outputs, "outputs")
+    values = values if values.is_floating_point() else values.double()
+    check_outputs(values)
+    means = values.mean(-2, keepdim=True)  # (..., M, 1, K)
+    debiased = values - (means - means.mean(-3, keepdim=True))
+    return debiased if isinstance(outputs, Tensor) else debiased.numpy()
+
+
+def drop_learners(
+    outputs: Any,
+    targets: Any,
+    *,
+    keep: int,
+    repeats: int = REPEATS,
+    generator: torch.Generator | None = None,
+    loss: str = "squared_error",
+    average: str = "scores",
+) -> float | Tensor:
+    """By how much the ensemble's loss rises, in the mean, if only `keep` random learners are averaged.
+
+    The operation of the paper's third diagnostic, learner codependence. As in the authors' code the subset is drawn
+    anew for each example and repeat; the expectation is that of dropping the same learners for all examples. For
+    squared error it is exactly `dropping.expected_increase`, a multiple of diversity.
+
+    Args:
+        outputs: `(..., M, N, K)`, logits for classification, predictions for regression, of torch, numpy or what numpy
+            can read. Ensembles along leading axes, if there are any, are dropped from alike.
+        targets: of all of them, classes `(N,)`, or values `(N,)` or `(N, K)`.
+        keep: learners that stay, 1 to M.
+        repeats: subsets for each example.
+        generator: of the subsets; None: torch's global one.
+        loss: "squared_error", "cross_entropy", or "zero_one", the share of examples whose class is wrong: accuracy
+            falls by that.
+        average: "scores", "probabilities" or "released", as in `decompose`.
+
+    Returns:
+        A number; for outputs with leading axes a tensor `(...)`, float64.
+
+    Raises:
+        ValueError: shapes that do not fit, values that are not finite, a `keep` or `repeats` out of range, an unknown
+            name.
+    """
+    outputs, targets = _checked(outputs, targets, "cross_entropy" if loss == "zero_one" else loss, average)
+    for name, value, most in (("keep", keep, outputs.shape[-3]), ("repeats", repeats, None)):
+        if not isinstance(value, int) or value < 1 or (most and value > most):
+            told = f"1 to {most}, the number of learners" if most else "a whole number, at least 1"
+            raise ValueError(f"{name} is {value!r}; allowed is {told}")
+    total = torch.zeros(outputs.shape[:-3], dtype=torch.float64)
+    for at in chunks(outputs):
+        dropping = Dropping(outputs[..., at, :].double(), targets[at], [loss], average)
+        total += dropping.increase(keep, repeats, generator)[loss].sum(-1)
+    mean = total / outputs.shape[-2]
+    return mean if mean.ndim else mean.item()
+
+
+def diagnose(outputs: Any, targets: Any, *, loss: str, average: str = "scores", reference: Any = None) -> Report:
+    """Look for signs of collusion in the outputs of an ensemble on data that it was not trained on.
+
+    Every number has a 95 % bootstrap interval over the examples. What is reported:
+
+    - individual loss, ensemble loss and diversity;
+    - *constant shifts*: the share of the learners' deviations from the ensemble that is a constant of each learner; for
+      squared error the share by which `debias` lowers diversity, the paper's second diagnostic;
+    - *systematic drift*: the share that an affine function of the ensemble's prediction explains, fitted for each
+      learner on one half of the examples and scored on the other, and the other way round (drift.py);
+    - *error correlation* between learners, about zero: Σ_{i≠j} e_i·e_j over (M−1) Σ_i ‖e_i‖². Below zero errors cancel
+      better than independent ones could. For squared error ensemble loss = individual loss · (1 + (M−1) · this) / M;
+    - *codependence*: the increase in loss, and the fall in accuracy, without 20, 40 and 60 % of the learners, the
+      paper's third diagnostic; for squared error a multiple of diversity and no evidence of its own;
+    - with a `reference`: how much larger diversity is than the reference's, and how much of what it is larger by is
+      paid back by a larger individual loss.
+
+    Deviations and errors are of predictions: for classification of class probabilities, whatever is averaged. What
+    counts as a sign, and why there, stands in findings.py. Equal inputs give the same report.
+
+    Args:
+        outputs: `(M, N, K)`, logits for classification (log-probabilities are logits), predictions for regression; for
+            regression also `(M, N)`. Of torch, numpy or what numpy can read; at least two learners and ten examples.
+        targets: classes `(N,)`, or values `(N,)` or `(N, K)`.
+        loss: "cross_entropy" or "squared_error".
+        average: what the ensemble averages: "scores", "probabilities" or "released", as in `decompose`.
+        reference: outputs of independently trained learners on the same examples, `(M', N, K)`.
+
+    Raises:
+        ValueError: shapes that do not fit, too few learners or examples, values that are not finite, targets that are
+            no class or all the same, an unknown name.
+    """
+    outputs, targets = _checked(outputs, targets, loss, average)
+    if outputs.ndim != 3:
+        raise ValueError(f"outputs have shape {tuple(outputs.shape)}; a diagnosis is of one ensemble, (M, N, K)")
+    if len(outputs) < 2:
+        raise ValueError("outputs hold one learner; a diagnosis needs at least two")
+    if len(targets) < LEAST_EXAMPLES:
+        raise ValueError(f"outputs hold {len(targets)} examples; a diagnosis needs at least {LEAST_EXAMPLES}")
+    if (targets == targets[0]).all():
+        raise ValueError(f"targets are all {targets[0].tolist()}; a diagnosis needs some that differ")
+    others = None
+    if reference is not None:
+        others = Case(_checked_reference(reference, outputs, targets, loss, average), targets, loss, average)
+    evidence = gather(Case(outputs, targets, loss, average), others)
+    advice = "A reference, outputs of independently trained learners, would allow to say more."
+    return Report(
+        about=_about(outputs, loss, average, others),
+        findings=tuple(findings_of(evidence)),
+        error_correlations=evidence.correlations.numpy(),
+        advice="" if others else advice,
+    )
+
+
+def _checked(outputs: Any, targets: Any, loss: str, average: str) -> tuple[Tensor, Tensor]:
+    """Outputs `(..., M, N, K)` and targets as tensors; raises ValueError for what the functions here do not take."""
+    outputs, targets = as_tensor(outputs, "outputs"), as_tensor(targets, "targets")
+    if loss == "squared_error":
+        outputs = outputs.unsqueeze(-1) if outputs.ndim == 2 else outputs
+        outputs, targets = (of if of.is_floating_point() else of.double() for of in (outputs, targets))
+    check_ensemble(outputs, targets, loss, average)
+    if targets.ndim > (2 if loss == "squared_error" else 1) or len(targets) != outputs.shape[-2]:
+        raise ValueError(f"targets have shape {tuple(targets.shape)}; allowed are the same for all ensembles, (N,)")
+    return outputs, targets if loss == "squared_error" else targets.long()
+
+
+def _checked_reference(reference: Any, outputs: Tensor, targets: Tensor, loss: str, average: str) -> Tensor:
+    try:
+        others, _ = _checked(reference, targets, loss, average)
+    except ValueError as error:
+        raise ValueError(f"reference: {error}") from None
+    if others.ndim != 3 or others.shape[1:] != outputs.shape[1:]:
+        number, outs = outputs.shape[1:]
+        raise ValueError(f"reference has shape {tuple(others.shape)}; allowed is (any number, {number}, {outs})")
+    return others
+
+
+def _about(outputs: Tensor, loss: str, average: str, reference: Case | None) -> str:
+    what = f"cross-entropy, average of {average}" if loss == "cross_entropy" else "squared error"
+    against = f"; reference of {len(reference.outputs)}" if reference else ""
+    return f"{len(outputs)} learners on {outputs.shape[1]} examples, {what}{against}."

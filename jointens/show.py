@@ -1,0 +1,104 @@
+"""What `python -m jointens show` prints: the diagnosis of a stored ensemble, ours, the authors' or anybody's."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .cells import canonical_beta
+from .decomposition import AVERAGES, LOSSES
+from .diagnostics import diagnose
+from .errors import InputError
+from .keys import check, check_names, coerced
+from .places import expanded
+from .stored import StoredOutputs, stored_outputs
+
+# The keys that may be given, with their types.
+OF_SWEEPS = {"beta": float, "seed": str, "checkpoint": str}
+OF_FILES = {"loss": str, "average": str}
+
+
+def show(source: str | os.PathLike, /, **keys: Any) -> str:
+    """Diagnose a stored ensemble, as `diagnose` does, and say so in text.
+
+    Args:
+        source: a results folder, or a file in the authors' format (`deep_ensemble_*.json`); or an .npz file with the
+            arrays `outputs` `(M, N, K)` and `targets` `(N,)`, and perhaps `reference`; or one of a cell of ours.
+        keys: of a sweep beta, seed and checkpoint. Without beta both ends of the grid are shown, the joint one with the
+            independent one as its reference; the seed is the first, the checkpoint the last epoch, if none is given.
+            Of an .npz file loss and average; without loss it is cross_entropy for targets that are whole numbers.
+
+    Raises:
+        InputError: the source is none of these, a key is none that it takes, or there are no such outputs.
+    """
+    source = expanded(source)
+    if source.suffix == ".npz" and not _is_cell(source):
+        return _show_arrays(source, _read_keys(keys, OF_FILES))
+    told = _read_keys(keys, OF_SWEEPS)
+    if source.suffix == ".npz":
+        beta, seed = re.findall("=([^,]+)", source.stem)
+        told = {"beta": float(beta), "seed": seed, **told}
+        source = source.parent.parent
+    if not source.exists():
+        raise InputError(f"{source} is not there; allowed are a results folder, an .npz file or deep_ensemble_*.json")
+    return _show_sweep(stored_outputs(source), **told)
+
+
+def _read_keys(keys: dict[str, Any], allowed: dict[str, type]) -> dict[str, Any]:
+    check_names(keys, list(allowed), where="show")
+    told = {name: coerced(name, value, allowed[name]) for name, value in keys.items()}
+    for name, known in {"loss": LOSSES, "average": AVERAGES}.items():
+        check(name, told.get(name), {"among": known})
+    return told
+
+
+def _is_cell(file: Path) -> bool:
+    """Whether a file is a cell's in a results folder, which knows more about it."""
+    return file.parent.name == "cells" and (file.parent.parent / "experiment.yml").exists()
+
+
+def _show_sweep(
+    stored: StoredOutputs, *, beta: float | None = None, seed: str | None = None, checkpoint: str | None = None
+) -> str:
+    run = stored.runs[0] if seed is None else next((of for of in stored.runs if str(of) == str(seed)), seed)
+    reference = min(stored.betas, key=abs)
+    joint = min(stored.betas, key=lambda of: abs(of - 1)) if beta is None else canonical_beta(beta)
+    others, targets = stored.read(reference, run, checkpoint)
+    how = {"loss": stored.loss, "average": stored.average}
+    parts = []
+    for shown in dict.fromkeys([reference, joint] if beta is None else [joint]):
+        outputs, _ = stored.read(shown, run, checkpoint)
+        against = None if shown == reference else others
+        report = _diagnosed(stored.source, outputs, targets, reference=against, **how)
+        where = f"β = {shown:g}, seed {run}, {checkpoint or stored.checkpoints[-1]}"
+        parts.append(f"{where}{f'; reference β = {reference:g}' if against is not None else ''}\n{report}")
+    return "\n\n\n".join(parts)
+
+
+def _show_arrays(file: Path, keys: dict[str, Any]) -> str:
+    try:
+        with np.load(file) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror or error}") from error
+    except (ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+        raise InputError(f"{file} is no .npz file, or one of other than plain arrays") from error
+    if missing := [name for name in ("outputs", "targets") if name not in arrays]:
+        held = ", ".join(arrays) or "nothing"
+        raise InputError(f"{file} holds {held}, and no {missing[0]}; needed are outputs (M, N, K) and targets (N,)")
+    if "loss" not in keys:
+        keys["loss"] = "cross_entropy" if arrays["targets"].dtype.kind in "iu" else "squared_error"
+    known = {name: arrays[name] for name in ("outputs", "targets", "reference") if name in arrays}
+    return str(_diagnosed(file, **known, **keys))
+
+
+def _diagnosed(source: Path, outputs: Any, targets: Any, **how: Any):
+    try:
+        return diagnose(outputs, targets, **how)
+    except ValueError as error:
+        raise InputError(f"{source}: {error}") from error

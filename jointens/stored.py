@@ -1,0 +1,98 @@
+"""Stored test outputs of a sweep, an ensemble for each β and run: ours, or what the authors offer for download."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from . import convert_outputs
+from .cells import Cell
+from .errors import InputError
+from .places import expanded
+from .results import Results
+
+CHECKPOINTS = ("best", "last")
+PUBLISHED = "published"  # stands for the checkpoint of the authors' outputs, which their files do not tell
+
+
+@dataclass(frozen=True)
+class StoredOutputs:
+    """The learners' outputs on test data; reading one ensemble's reads one file."""
+
+    source: Path
+    """The results folder, or the authors' file."""
+    loss: str
+    average: str
+    betas: tuple[float, ...]
+    runs: tuple[int | str, ...]
+    """Seeds, or the authors' names of their runs. Each has every β."""
+    checkpoints: tuple[str, ...]
+    _read: Callable[[str, float, int | str], tuple[Tensor, Tensor]]
+    results: Results | None = None
+    """Whose outputs they are, if they are ours."""
+
+    def read(self, beta: float, run: int | str, checkpoint: str | None = None) -> tuple[Tensor, Tensor]:
+        """Outputs `(M, N, K)`, float64, and targets `(N,)`.
+
+        Args:
+            beta: one of `betas`.
+            run: one of `runs`.
+            checkpoint: one of `checkpoints`; None: the last of them, which of ours is the last epoch.
+
+        Raises:
+            InputError: there are none of these, or the file is damaged.
+        """
+        checkpoint = self.checkpoints[-1] if checkpoint is None else checkpoint
+        allowed = {"beta": self.betas, "seed": self.runs, "checkpoint": self.checkpoints}
+        for name, value in {"beta": beta, "seed": run, "checkpoint": checkpoint}.items():
+            if value not in allowed[name]:
+                told = ", ".join(f"{of:g}" if isinstance(of, float) else str(of) for of in allowed[name])
+                raise InputError(f"{self.source} holds no outputs of {name} {value}; it has {told}")
+        outputs, targets = self._read(checkpoint, beta, run)
+        return outputs.double(), targets.double() if targets.is_floating_point() else targets
+
+
+def stored_outputs(source: str | os.PathLike | Results) -> StoredOutputs:
+    """The outputs in a results folder of ours, at both checkpoints, or in a file of the authors' format.
+
+    Raises:
+        InputError: neither of the two, damaged, or without outputs.
+    """
+    if isinstance(source, Results):
+        return _ours(source)
+    source = expanded(source)
+    return _theirs(source) if source.suffix == ".json" else _ours(Results.at(source))
+
+
+def _ours(results: Results) -> StoredOutputs:
+    experiment, folder = results.experiment, results.folder
+    kept = {cell for cell in experiment.cells if results.is_done(cell) and results.path(cell, ".npz").exists()}
+    runs = tuple(seed for seed in experiment.seeds if all(Cell(beta, seed) in kept for beta in experiment.beta_vals))
+    if not runs:
+        raise InputError(
+            f"{folder} holds no seed with the learners' outputs for every β: it was trained with store_outputs false, "
+            "it is not finished, or it was published without them"
+        )
+
+    def read(checkpoint: str, beta: float, run: int | str) -> tuple[Tensor, Tensor]:
+        arrays = results.outputs(Cell(beta, run))
+        return tuple(torch.from_numpy(arrays[name]) for name in (f"test_outputs_{checkpoint}", "test_targets"))
+
+    told = {"loss": experiment.loss, "average": experiment.average, "betas": tuple(sorted(experiment.beta_vals))}
+    return StoredOutputs(folder, **told, runs=runs, checkpoints=CHECKPOINTS, _read=read, results=results)
+
+
+def _theirs(file: Path) -> StoredOutputs:
+    betas, found = convert_outputs.read_outputs(file)
+
+    def read(checkpoint: str, beta: float, run: int | str) -> tuple[Tensor, Tensor]:
+        outputs, targets = found[run]
+        return outputs[betas.index(beta)], targets
+
+    told = {"loss": "squared_error", "average": "scores", "betas": betas, "runs": tuple(found)}
+    return StoredOutputs(file, **told, checkpoints=(PUBLISHED,), _read=read)
