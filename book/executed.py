@@ -45,7 +45,7 @@ def write(notebook: Path, *, finished: str, seconds: float, sources: dict[str, s
     records[notebook.stem] = {
         "finished": finished,
         "seconds": round(seconds),
-        "profile": profile_of(ROOT, notebook.stem),
+        "profile": next(iter(profiles_of(ROOT, notebook.stem)), None),
         **machine(),
         "outputs": fingerprint_of_outputs(nbformat.read(notebook, as_version=4)),
         "from": sources,
@@ -95,15 +95,14 @@ def pictures(notebook: nbformat.NotebookNode) -> dict[str, bytes]:
 
 
 def sources_of(root: Path, name: str) -> dict[str, str]:
-    """Fingerprints of the notebook's source, its profile, the library's files it imports, and the pinned packages.
+    """Fingerprints of the notebook's source, its profiles, the library's files it imports, and the pinned packages.
 
     Of a notebook that shows published results, these as well, with the profiles that say what is to be published.
     """
     source, profiles = root / "notebooks" / f"{name}.py", root / "notebooks" / "profiles"
     library = imported(root / "jointens", source)
     files = [source, *sorted(library)]
-    if profile := profile_of(root, name):
-        files.append(profiles / f"{profile}.yml")
+    files += [profiles / f"{profile}.yml" for profile in profiles_of(root, name)]
     if root / "jointens" / "paper_values.py" in library:
         files.append(root / "book" / "paper_values.yml")
     if root / "jointens" / "published.py" in library:
@@ -150,18 +149,22 @@ def pins(root: Path) -> dict[str, str]:
     return {f"constraints.txt: {package}": " or ".join(pinned.get(package, [])) for package in direct}
 
 
-def profile_of(root: Path, name: str) -> str | None:
-    """The profile whose keys and values are those of the notebook's cell of parameters, which may hold more."""
+def profiles_of(root: Path, name: str) -> list[str]:
+    """The profiles that a notebook's cell of parameters stands for.
+
+    Either it holds a profile's keys and values, and perhaps more; or it names profiles, as paths `profiles/NAME.yml`.
+    """
     cells = jupytext.read(root / "notebooks" / f"{name}.py").cells
     code = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     try:
         assigned = [node for node in ast.parse("\n".join(code)).body if isinstance(node, ast.Assign)]
         values = {target.id: ast.literal_eval(node.value) for node in assigned for target in node.targets}
-        values = {key: value for key, value in values.items() if key in Experiment.names() and value is not None}
-        profiles = sorted((root / "notebooks" / "profiles").glob("*.yml"))
-        return next((file.stem for file in profiles if _yaml(file) == values), None)
+        keys = {key: value for key, value in values.items() if key in Experiment.names() and value is not None}
+        files = sorted((root / "notebooks" / "profiles").glob("*.yml"))
+        named = [file.stem for value in values.values() for file in files if value == f"profiles/{file.name}"]
+        return named or [file.stem for file in files if _yaml(file) == keys][:1]
     except (ValueError, AttributeError):  # not plain values: nothing that a profile could hold
-        return None
+        return []
 
 
 def _yaml(file: Path) -> Any:

@@ -1,12 +1,17 @@
-"""Arrays of any framework as torch tensors: what a practitioner's ensemble hands over."""
+"""Arrays of any framework as torch tensors, and from files: what a practitioner's ensemble hands over."""
 
 from __future__ import annotations
 
+import zipfile
+import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from .errors import InputError
 
 
 def as_tensor(values: Any, name: str) -> Tensor:
@@ -20,6 +25,8 @@ def as_tensor(values: Any, name: str) -> Tensor:
         ValueError: it holds other than numbers, or rows of different lengths.
     """
     if isinstance(values, Tensor):
+        if values.is_complex():
+            raise ValueError(f"{name} are {values.dtype}; allowed are real numbers")
         return values.detach().cpu()
     try:
         array = np.asarray(values)
@@ -31,3 +38,14 @@ def as_tensor(values: Any, name: str) -> Tensor:
     except (ValueError, TypeError, RuntimeError):
         told = f"of {np.asarray(values).dtype}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
         raise ValueError(f"{name} are {told}; allowed is an array or a tensor of numbers") from None
+
+
+def read_npz(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name; raises InputError if it cannot be read or is none of plain arrays."""
+    try:
+        with np.load(file) as stored:
+            return {name: stored[name] for name in stored.files}
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror or error}") from error
+    except (ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{file} is damaged, or no .npz file of plain arrays") from error

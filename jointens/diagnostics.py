@@ -7,13 +7,14 @@ diversity explosion, is diversity over β).
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .arrays import as_tensor
-from .decomposition import check_ensemble, check_outputs
+from .decomposition import check_names, check_outputs, check_targets
 from .dropping import Dropping
 from .evidence import REPEATS, Case, chunks, gather
 from .findings import findings_of
@@ -39,7 +40,7 @@ def debias(outputs: Any) -> Any:
         ValueError: outputs of another shape, or with values that are not finite.
     """
     values = outputs if isinstance(outputs, Tensor) else as_tensor(outputs, "outputs")
-    values = values if values.is_floating_point() else values.double()
+    values = values if values.is_floating_point() or values.is_complex() else values.double()
     check_outputs(values)
     means = values.mean(-2, keepdim=True)  # (..., M, 1, K)
     debiased = values - (means - means.mean(-3, keepdim=True))
@@ -82,7 +83,7 @@ def drop_learners(
     """
     outputs, targets = _checked(outputs, targets, "cross_entropy" if loss == "zero_one" else loss, average)
     for name, value, most in (("keep", keep, outputs.shape[-3]), ("repeats", repeats, None)):
-        if not isinstance(value, int) or value < 1 or (most and value > most):
+        if not isinstance(value, numbers.Integral) or value < 1 or (most and value > most):
             told = f"1 to {most}, the number of learners" if most else "a whole number, at least 1"
             raise ValueError(f"{name} is {value!r}; allowed is {told}")
     total = torch.zeros(outputs.shape[:-3], dtype=torch.float64)
@@ -153,9 +154,9 @@ def _checked(outputs: Any, targets: Any, loss: str, average: str) -> tuple[Tenso
     if loss == "squared_error":
         outputs = outputs.unsqueeze(-1) if outputs.ndim == 2 else outputs
         outputs, targets = (of if of.is_floating_point() else of.double() for of in (outputs, targets))
-    check_ensemble(outputs, targets, loss, average)
-    if targets.ndim > (2 if loss == "squared_error" else 1) or len(targets) != outputs.shape[-2]:
-        raise ValueError(f"targets have shape {tuple(targets.shape)}; allowed are the same for all ensembles, (N,)")
+    check_names(loss, average)
+    check_outputs(outputs)
+    check_targets(outputs.flatten(0, -4)[0] if outputs.ndim > 3 else outputs, targets, loss)  # of any one ensemble
     return outputs, targets if loss == "squared_error" else targets.long()
 
 
@@ -167,6 +168,8 @@ def _checked_reference(reference: Any, outputs: Tensor, targets: Tensor, loss: s
     if others.ndim != 3 or others.shape[1:] != outputs.shape[1:]:
         number, outs = outputs.shape[1:]
         raise ValueError(f"reference has shape {tuple(others.shape)}; allowed is (any number, {number}, {outs})")
+    if (others == others[0]).all():
+        raise ValueError("reference: its learners all say the same; allowed are two or more that differ")
     return others
 
 

@@ -15,7 +15,7 @@ def expected_increase(diversity: Tensor, num_learners: int, keep: int) -> Tensor
 
     It does not depend on the targets (the chapter on codependence has the proof).
     """
-    return diversity * ((num_learners - keep) / (keep * (num_learners - 1)))
+    return diversity * ((num_learners - keep) / (keep * max(1, num_learners - 1)))  # of one learner none is dropped
 
 
 class Dropping:
@@ -35,7 +35,7 @@ class Dropping:
         if "squared_error" not in losses and average != "scores":
             outputs = outputs.log_softmax(-1)
             if average == "probabilities":
-                # Probabilities as shares of the largest that a learner has: none that matters underflows.
+                # Probabilities as shares of the largest that a learner has: none underflows within 700 nats of it.
                 self._peak = outputs.amax(1)  # (B, R, K)
                 outputs = outputs - self._peak.unsqueeze(1)
             outputs = outputs.exp()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,7 +42,7 @@ class Finding:
         return (f"{100 * value:.1f}" if self.unit else f"{value:.4g}").replace("-", "−")
 
 
-@dataclass(frozen=True, repr=False, eq=False)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What `diagnose` found. Prints as text; in a notebook it is a table.
 
@@ -52,7 +52,7 @@ class Report:
     about: str
     """Which ensemble this is: its learners, examples, loss and average."""
     findings: tuple[Finding, ...]
-    error_correlations: np.ndarray
+    error_correlations: np.ndarray = field(compare=False)
     """`(M, M)`: how the errors of every two learners correlate, about zero."""
     advice: str = ""
     """What would allow to say more."""

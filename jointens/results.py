@@ -22,6 +22,7 @@ import numpy as np
 import yaml
 
 from . import atomic, frames
+from .arrays import read_npz
 from .cells import Cell, TrainedCell, canonical_beta
 from .ensemble import Ensemble
 from .errors import InputError
@@ -213,9 +214,11 @@ class Results:
 
         Args:
             cell: one of `experiment.cells`, or `Cell(beta, seed)`.
+
+        Raises:
+            InputError: they were not stored, or the file is damaged.
         """
-        with np.load(self.path(cell, ".npz")) as arrays:
-            return dict(arrays)
+        return read_npz(self.path(cell, ".npz"))
 
     # ---- tables
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from .arrays import read_npz
 from .cells import canonical_beta
 from .decomposition import AVERAGES, LOSSES
 from .diagnostics import diagnose
@@ -20,6 +18,7 @@ from .stored import StoredOutputs, stored_outputs
 
 # The keys that may be given, with their types.
 OF_SWEEPS = {"beta": float, "seed": str, "checkpoint": str}
+CELL = re.compile(r"beta=([-+.e\d]+),seed=(\d+)\.npz")
 OF_FILES = {"loss": str, "average": str}
 
 
@@ -41,7 +40,7 @@ def show(source: str | os.PathLike, /, **keys: Any) -> str:
         return _show_arrays(source, _read_keys(keys, OF_FILES))
     told = _read_keys(keys, OF_SWEEPS)
     if source.suffix == ".npz":
-        beta, seed = re.findall("=([^,]+)", source.stem)
+        beta, seed = CELL.fullmatch(source.name).groups()
         told = {"beta": float(beta), "seed": seed, **told}
         source = source.parent.parent
     if not source.exists():
@@ -51,7 +50,7 @@ def show(source: str | os.PathLike, /, **keys: Any) -> str:
 
 def _read_keys(keys: dict[str, Any], allowed: dict[str, type]) -> dict[str, Any]:
     check_names(keys, list(allowed), where="show")
-    told = {name: coerced(name, value, allowed[name]) for name, value in keys.items()}
+    told = {name: coerced(name, str(value), allowed[name]) for name, value in keys.items()}
     for name, known in {"loss": LOSSES, "average": AVERAGES}.items():
         check(name, told.get(name), {"among": known})
     return told
@@ -59,7 +58,7 @@ def _read_keys(keys: dict[str, Any], allowed: dict[str, type]) -> dict[str, Any]
 
 def _is_cell(file: Path) -> bool:
     """Whether a file is a cell's in a results folder, which knows more about it."""
-    return file.parent.name == "cells" and (file.parent.parent / "experiment.yml").exists()
+    return CELL.fullmatch(file.name) is not None and (file.parent.parent / "experiment.yml").exists()
 
 
 def _show_sweep(
@@ -81,13 +80,7 @@ def _show_sweep(
 
 
 def _show_arrays(file: Path, keys: dict[str, Any]) -> str:
-    try:
-        with np.load(file) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror or error}") from error
-    except (ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
-        raise InputError(f"{file} is no .npz file, or one of other than plain arrays") from error
+    arrays = read_npz(file)
     if missing := [name for name in ("outputs", "targets") if name not in arrays]:
         held = ", ".join(arrays) or "nothing"
         raise InputError(f"{file} holds {held}, and no {missing[0]}; needed are outputs (M, N, K) and targets (N,)")

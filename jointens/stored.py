@@ -80,8 +80,10 @@ def _ours(results: Results) -> StoredOutputs:
         )
 
     def read(checkpoint: str, beta: float, run: int | str) -> tuple[Tensor, Tensor]:
-        arrays = results.outputs(Cell(beta, run))
-        return tuple(torch.from_numpy(arrays[name]) for name in (f"test_outputs_{checkpoint}", "test_targets"))
+        arrays, names = results.outputs(Cell(beta, run)), (f"test_outputs_{checkpoint}", "test_targets")
+        if missing := [name for name in names if name not in arrays]:
+            raise InputError(f"{results.path(Cell(beta, run), '.npz')} is damaged: it holds no {missing[0]}")
+        return tuple(torch.from_numpy(arrays[name]) for name in names)
 
     told = {"loss": experiment.loss, "average": experiment.average, "betas": tuple(sorted(experiment.beta_vals))}
     return StoredOutputs(folder, **told, runs=runs, checkpoints=CHECKPOINTS, _read=read, results=results)

@@ -54,13 +54,15 @@ def test_figures_have_caption_name_and_alt_text(path):
             assert told["figure"]["caption"] and told["figure"]["name"].startswith("fig-") and told["image"]["alt"]
 
 
-def test_the_quick_profile_is_the_parameters_of_the_chapter():
-    cells = jupytext.read(ROOT / "notebooks" / "beta_sweep.py").cells
+@pytest.mark.parametrize(("chapter", "profile"), [("beta_sweep", "digits"), ("tabular", "diabetes_ensembles")])
+def test_the_quick_profile_is_the_parameters_of_the_chapter(chapter, profile):
+    cells = jupytext.read(ROOT / "notebooks" / f"{chapter}.py").cells
     (parameters,) = (cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
     values = {}
     exec(parameters, values)  # assignments of plain values
     del values["__builtins__"]
-    assert values == yaml.safe_load((ROOT / "notebooks" / "profiles" / "digits.yml").read_text())
+    values = {name: value for name, value in values.items() if value is not None}
+    assert values == yaml.safe_load((ROOT / "notebooks" / "profiles" / f"{profile}.yml").read_text())
 
 
 @pytest.mark.parametrize("path", WITH_EXPERIMENT, ids=lambda path: path.stem)
@@ -118,6 +120,10 @@ def test_the_readmes_commands_run(command, tmp_path, shell, request):
         keys = f"data_root={request.getfixturevalue('cifar10_root')} out={tmp_path} {small}"
         configs = authors.write(tmp_path / "configs" / "sweep", authors.SHIPPED)
         shell(f"{command.replace('joint-ensembles/src/configs/sweep', str(configs))} {keys} download=false")
+    elif "show" in arguments:  # what the line before it has trained
+        (trained,) = [line for line in readme_commands() if "tag=diabetes" in line]
+        shell(f"{trained} out={tmp_path} seeds=0")
+        assert "β = 1" in shell(command.replace("runs/", f"{tmp_path}/")).stdout
     else:
         assert program in ("papermill", "python")
         shell(command.replace("runs/", f"{tmp_path}/"))

@@ -219,7 +219,7 @@ def test_nothing_is_trained_into_theirs(tmp_path, tiny):
 
 def test_they_are_read_whatever_the_version_of_our_numbers(tmp_path, monkeypatch):
     folder = convert(theirs(tmp_path / "source"), tmp_path / "ours")
-    for module in (jointens.experiment, jointens.results):
+    for module in (jointens.identity, jointens.results):
         monkeypatch.setattr(module, "NUMBERS", 1000)
     assert len(Results.at(folder).records()) == 4
 
@@ -322,14 +322,15 @@ def test_a_failure_leaves_nothing(tiny, tmp_path, monkeypatch):
 
 def test_what_cannot_be_converted(tiny, tmp_path):
     ours = jointens.run(tiny(seeds=[0], beta_vals=[0]), progress=False)
-    regression = jointens.run(tiny(dataset="diabetes", seeds=[0], beta_vals=[0]), progress=False)
+    regression = tiny(dataset="diabetes", seeds=[0], beta_vals=[0], store_outputs=False)
+    regression = jointens.run(regression, progress=False)
     started = Results(tiny(num_epochs=9))
     started.prepare()
     for source, keys, message in (
         (tmp_path, {}, "is no results folder: it holds neither experiment.yml and cells (ours) nor experiment.json"),
         (tmp_path / "none", {}, "is no results folder"),
         (ours.folder, {"average": "released"}, "is jointens' own and knows its keys; given was average"),
-        (regression.folder, {}, "holds results of diabetes; the authors' format has no regression"),
+        (regression.folder, {}, "lacks the outputs of beta=0,seed=0; the authors' format has them for every"),
         (started.folder, {}, "holds no finished cell"),
         (theirs(tmp_path / "asks", configuration=shipped()), {}, "probs is false, which has two meanings"),
     ):  # fmt: skip

@@ -104,10 +104,10 @@ def test_parameters_that_no_profile_can_hold_have_none(copy):
     for line in ("seeds = list(range(10))", "momentum, gamma = 0.9, 0.2"):
         text = (ROOT / "notebooks" / "beta_sweep.py").read_text()
         source.write_text(text.replace("momentum = 0.9", line))
-        assert executed.profile_of(copy, "beta_sweep") is None
+        assert executed.profiles_of(copy, "beta_sweep") == []
     (copy / "notebooks" / "profiles" / "aa.yml").write_text("[:")
     source.write_text((ROOT / "notebooks" / "beta_sweep.py").read_text())
-    assert executed.profile_of(copy, "beta_sweep") == "digits"
+    assert executed.profiles_of(copy, "beta_sweep") == ["digits"]
 
 
 def test_what_has_no_part_in_the_outputs_makes_nothing_stale(copy):

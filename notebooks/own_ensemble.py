@@ -1,0 +1,165 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Is my ensemble colluding?
+#
+# **A how-to.** You have an ensemble of your own, trained with whatever you like, and outputs of its learners on data that it has
+# not seen: an array `(M, N, K)` of $M$ learners, $N$ examples and $K$ outputs. `jointens.diagnose` takes it from there.
+
+# %% tags=["parameters"]
+seed = 0
+
+# %% [markdown]
+# The data of this page, scikit-learn's diabetes, standardised on the training part. Yours are in the place of `X_test` and
+# `y_test`.
+
+# %%
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+inputs, target = load_diabetes(return_X_y=True)
+parts = train_test_split(inputs, target[:, None], random_state=seed)
+scale_inputs, scale_target = (StandardScaler().fit(part) for part in parts[::2])
+X_train, X_test = (scale_inputs.transform(part) for part in parts[:2])
+y_train, y_test = (scale_target.transform(part)[:, 0] for part in parts[2:])
+
+# %% [markdown]
+# ## With scikit-learn
+#
+# Ten perceptrons, each trained by itself. Their predictions are stacked, and that is all:
+
+# %%
+import numpy as np
+from sklearn.neural_network import MLPRegressor
+
+import jointens
+
+outputs = []
+for number in range(10):
+    learner = MLPRegressor(
+        hidden_layer_sizes=(64, 64),
+        max_iter=1000,
+        early_stopping=True,
+        random_state=number,
+    )
+    learner.fit(X_train, y_train)
+    outputs.append(learner.predict(X_test))
+jointens.diagnose(outputs, y_test, loss="squared_error")
+
+# %% [markdown]
+# Each line is a number, its 95 % bootstrap interval over the test examples, and what it means. A line with **!** is a sign
+# of collusion; there is none here. (In a script, `print(report)` says the same as text.)
+#
+# ## With PyTorch
+#
+# Now the same ensemble, trained jointly: one loss, of the average.
+
+# %%
+import torch
+from torch import nn
+
+torch.manual_seed(seed)
+learners = nn.ModuleList(
+    nn.Sequential(
+        nn.Linear(10, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1)
+    )
+    for _ in range(10)
+)
+x, y, x_test = (
+    torch.tensor(of, dtype=torch.float32) for of in (X_train, y_train, X_test)
+)
+optimiser = torch.optim.Adam(learners.parameters(), lr=1e-3)
+for _ in range(300):
+    average = sum(learner(x)[:, 0] for learner in learners) / len(learners)
+    loss = (average - y).square().mean()
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+joint = torch.stack([learner(x_test) for learner in learners])  # (M, N, 1)
+jointens.diagnose(joint, y_test, loss="squared_error", reference=outputs)
+
+# %% [markdown]
+# The learners collude: what separates them is in good part a constant for each, or can be read off what they say together.
+# And since the independent ensemble was handed over as a **reference**, on the same examples, the report can say who pays:
+# nearly all of the extra diversity is paid back by individual loss.
+#
+# ## Classifiers
+#
+# For classifiers the outputs are logits. Log-probabilities are logits, too, so of a scikit-learn classifier take the logarithm of
+# `predict_proba`; where a probability is zero, clip it. A random forest averages probabilities:
+
+# %%
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+
+images, labels = load_digits(return_X_y=True)
+train, test = slice(None, 1000), slice(1000, None)
+forest = RandomForestClassifier(20, random_state=seed).fit(
+    images[train], labels[train]
+)
+chances = np.stack(
+    [tree.predict_proba(images[test]) for tree in forest.estimators_]
+)
+report = jointens.diagnose(
+    np.log(chances.clip(1e-6)),
+    labels[test],
+    loss="cross_entropy",
+    average="probabilities",
+)
+report
+
+# %% [markdown]
+# The trees are far apart, much further than any perceptrons above, and their accuracy falls when some are dropped: both are no
+# sign of collusion. Nothing here is a constant shift or a stretch of a common answer, and the diversity reaches the ensemble.
+#
+# ## What is measured, and what is a sign
+#
+# | finding | a sign if | what it sees |
+# |---|---|---|
+# | constant shifts | above 15 % | a learner that is too high or too low everywhere ([debiased diversity](debiased_diversity.ipynb)) |
+# | systematic drift | above 30 % | a learner that shifts and stretches the common answer |
+# | error correlation | below 0 | errors that make up for each other better than independent ones could |
+# | codependence, accuracy lost | a point more than the reference | learners that do not work without each other ([codependence](codependence.ipynb)) |
+# | paid back | above 75 %, of at least doubled diversity | diversity that does not reach the ensemble ([diversity explosion](diversity_explosion.ipynb)) |
+#
+# It is the end of the interval that has to be beyond the line, not the number, so with few examples there are fewer
+# alarms. Zero is where independent training ends, whatever the data; the other lines are conventions, set between what
+# independent perceptrons and forests came to and what joint training came to. An ensemble of another kind may come close to
+# one without colluding; a reference tells more than any line. The last two need one.
+#
+# ## From the command line
+#
+# An `.npz` file with the arrays `outputs`, `targets` and, if there is one, `reference`, from any program:
+
+# %% tags=["nbval-check-output"]
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+with tempfile.TemporaryDirectory() as folder:
+    file = Path(folder) / "joint.npz"
+    np.savez(file, outputs=joint.detach(), targets=y_test, reference=outputs)
+    command = [sys.executable, "-m", "jointens", "show", file]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+print(done.stdout.splitlines()[0])
+
+# %% [markdown]
+# `python -m jointens show FOLDER` does the same for both ends of a sweep in `runs/`, and
+# `show FOLDER beta=0.9 seed=3 checkpoint=best` for one of its ensembles.
+#
+# Was this ensemble colluding? As a check for a rerun:
+
+# %% tags=["nbval-check-output"]
+independent = jointens.diagnose(outputs, y_test, loss="squared_error")
+against = jointens.diagnose(joint, y_test, loss="squared_error", reference=outputs)
+print("independent perceptrons:", independent.verdict.split(".")[0])
+print("random forest:", report.verdict.split(".")[0])
+print("joint perceptrons, signs found:", len(against.alarms) > 0)
