@@ -1,4 +1,4 @@
-"""What the quick sweep needs: peak memory, seconds, and how long `import jointens` takes.
+"""What the quick sweep and a large diagnosis need, peak memory and seconds, and how long `import jointens` takes.
 
     python benchmarks/footprint.py [--rounds 5]
 
@@ -19,6 +19,11 @@ from statistics import median
 
 ROOT = Path(__file__).resolve().parent.parent
 IMPORT = "import time, torch; start = time.perf_counter(); import jointens; print(time.perf_counter() - start)"
+DIAGNOSIS = """
+import torch, jointens
+outputs, classes = torch.randn(20, 100_000, 10), torch.randint(10, (100_000,))
+print(jointens.diagnose(outputs, classes, loss="cross_entropy", average="probabilities"))
+"""
 MIB_PER_UNIT = 1 / 2**20 if sys.platform == "darwin" else 1 / 2**10  # of ru_maxrss: bytes there, KiB elsewhere
 
 
@@ -26,14 +31,24 @@ def quick_sweep() -> tuple[float, float]:
     """Train the quick profile anew: seconds, and peak resident memory in MiB."""
     with tempfile.TemporaryDirectory() as out:
         profile = ROOT / "notebooks" / "profiles" / "digits.yml"
-        command = [sys.executable, "-m", "jointens", "run", str(profile), f"out={out}"]
-        start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, used = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
+        return whole_process("-m", "jointens", "run", str(profile), f"out={out}")
+
+
+def large_diagnosis() -> tuple[float, float]:
+    """Diagnose 20 learners on 100,000 examples of ten classes: seconds, those of the imports among them, and MiB."""
+    return whole_process("-c", DIAGNOSIS)
+
+
+def whole_process(*arguments: str) -> tuple[float, float]:
+    """Seconds and peak resident memory in MiB of a Python process."""
+    command = [sys.executable, *arguments]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.exit(f"the sweep ended with exit code {process.returncode}: {' '.join(command)}")
+        sys.exit(f"it ended with exit code {process.returncode}: {' '.join(command)}")
     return seconds, used.ru_maxrss * MIB_PER_UNIT
 
 
@@ -48,11 +63,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="processes for each figure (5)")
     rounds = range(parser.parse_args().rounds)
     imports = [import_seconds() for _ in rounds]
-    sweeps = [quick_sweep() for _ in rounds]
-    seconds, memory = zip(*sweeps, strict=True)
     print(f"import jointens, beyond torch   {median(imports):6.2f} s")
-    print(f"quick sweep, whole process      {median(seconds):6.1f} s")
-    print(f"quick sweep, peak memory        {median(memory):6.0f} MiB   (largest of {len(memory)}: {max(memory):.0f})")
+    for name, work in {"quick sweep": quick_sweep, "large diagnosis": large_diagnosis}.items():
+        seconds, memory = zip(*(work() for _ in rounds), strict=True)
+        print(f"{name + ', whole process':31} {median(seconds):6.1f} s")
+        print(f"{name + ', peak memory':31} {median(memory):6.0f} MiB   (largest of {len(memory)}: {max(memory):.0f})")
 
 
 if __name__ == "__main__":

@@ -52,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
         warnings.showwarning = lambda message, *_: print(f"jointens: warning: {message}", file=sys.stderr)
         try:
             with _stoppable():
+                if hasattr(sys.stdout, "reconfigure"):
+                    sys.stdout.reconfigure(errors="replace")  # a terminal that knows no β
                 print(_command(arguments), flush=True)
                 return 0
         except BrokenPipeError:  # whoever read it has seen enough, as in `show … | head`

@@ -28,6 +28,10 @@ def as_tensor(values: Any, name: str) -> Tensor:
         if values.is_complex():
             raise ValueError(f"{name} are {values.dtype}; allowed are real numbers")
         return values.detach().cpu()
+    if isinstance(values, (list, tuple)) and values and all(isinstance(of, Tensor) for of in values):
+        if len({of.shape for of in values}) > 1:
+            raise ValueError(f"{name} are tensors of different shapes; allowed are those of one")
+        return as_tensor(torch.stack([of.detach() for of in values]), name)
     try:
         array = np.asarray(values)
         if array.dtype.kind not in "biuf":

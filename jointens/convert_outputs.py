@@ -22,6 +22,7 @@ from .measuring import of_run
 from .results import Results
 
 KEYS = ("beta", "ens_loss", "div_loss", "w_ind_loss", "targets", "ind_preds")
+CHECKPOINTS = ("best", "last")  # ours, of whose outputs each has a file
 LOSSES = {"ens_loss": "ensemble", "div_loss": "diversity", "w_ind_loss": "individual"}  # their name and ours
 
 
@@ -80,7 +81,7 @@ def authors_files(results: Results) -> dict[str, str]:
                 f"{results.folder} lacks the outputs of {cell}; the authors' format has them for every seed and β"
             )
     files = {}
-    for checkpoint in ("best", "last"):
+    for checkpoint in CHECKPOINTS:
         runs = {str(seed): _authors_run(results, betas, seed, checkpoint) for seed in experiment.seeds}
         files[f"deep_ensemble_{experiment.data_name}_{checkpoint}.json"] = json.dumps(runs) + "\n"
     return files

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from .decomposition import decompose
-from .diagnostics import debias, diagnose, drop_learners
+from .diagnostics import debias, diagnose, increases
 from .dropping import expected_increase
+from .errors import InputError
 from .evidence import SHARES, dropped_of
 from .stored import StoredOutputs
 
@@ -46,40 +47,65 @@ def debiased(stored: StoredOutputs) -> pd.DataFrame:
 
 
 def dropped(
-    stored: StoredOutputs, *, shares: Sequence[float] = SHARES, repeats: int = 100, seed: int = 0
+    stored: StoredOutputs,
+    *,
+    shares: Sequence[float] = SHARES,
+    repeats: int = 100,
+    seed: int = 0,
+    checkpoints: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """What dropping random learners does: the third diagnostic, learner codependence.
 
-    Columns: share, keep (learners that stay), increase (of the ensemble loss, drawn); for squared error expected, the
-    same without drawing; for classification accuracy_lost, as a fraction.
+    Columns: share; drop and keep, learners that go and that stay; increase of the ensemble loss, drawn; for squared
+    error expected, the same without drawing; for classification accuracy_lost, as a fraction.
 
     Args:
         stored: the outputs.
-        shares: of the learners that are dropped, rounded down as in the authors' code.
+        shares: of the learners that are dropped, rounded down as in the authors' code. Of two that come to the same
+            number there is one row, of one that comes to none there is none.
         repeats: subsets for each example.
         seed: of the subsets, which are the same for every β.
+        checkpoints: some of `stored.checkpoints`; None: all of them.
+
+    Raises:
+        InputError: a share that is none, or ensembles of which nothing can be dropped.
     """
+    for share in shares:
+        if not 0 < share < 1:
+            raise InputError(f"share is {share}; allowed is above 0 and below 1")
     rows = []
     losses = {"increase": "squared_error"}
     if stored.loss == "cross_entropy":
         losses = {"increase": "cross_entropy", "accuracy_lost": "zero_one"}
-    for checkpoint in stored.checkpoints:
+    for checkpoint in checkpoints or stored.checkpoints:
         for run in stored.runs:
             outputs, targets = zip(*(stored.read(beta, run, checkpoint) for beta in stored.betas), strict=True)
             outputs, targets = torch.stack(outputs), targets[0]  # (β, M, N, K), (N,)
             num_learners = outputs.shape[1]
             diversity = _parts(stored, outputs, targets.expand(len(outputs), -1))["diversity"].mean(-1)  # (β,)
-            for share in shares:
-                keep = num_learners - dropped_of(num_learners, share)
-                told = {}
-                for column, loss in losses.items():
-                    how = {"keep": keep, "repeats": repeats, "generator": torch.Generator().manual_seed(seed)}
-                    told[column] = drop_learners(outputs, targets, loss=loss, average=stored.average, **how).tolist()
+            drops = {dropped_of(num_learners, share): share for share in reversed(shares)}  # each number once
+            for drop, share in sorted(drops.items()):
+                keep = num_learners - drop
+                if not drop:
+                    continue
+                chance = torch.Generator().manual_seed(seed)
+                how = {"keep": keep, "repeats": repeats, "generator": chance}
+                rises = increases(outputs, targets, list(losses.values()), stored.average, **how)
+                told = {column: rises[loss].tolist() for column, loss in losses.items()}
                 if stored.loss == "squared_error":
                     told["expected"] = expected_increase(diversity, num_learners, keep).tolist()
                 for number, beta in enumerate(stored.betas):
-                    row = {"checkpoint": checkpoint, "beta": beta, "seed": run, "share": share, "keep": keep}
+                    row = {
+                        "checkpoint": checkpoint,
+                        "beta": beta,
+                        "seed": run,
+                        "share": share,
+                        "drop": drop,
+                        "keep": keep,
+                    }
                     rows.append(row | {column: values[number] for column, values in told.items()})
+    if not rows:
+        raise InputError(f"{stored.source}: of {num_learners} learners no share of {list(shares)} is one to drop")
     return _frame(rows)
 
 
@@ -95,13 +121,13 @@ def signs(stored: StoredOutputs, checkpoint: str | None = None) -> pd.DataFrame:
         checkpoint: one of `stored.checkpoints`; None: the last of them.
     """
     names = ("constant shifts", "systematic drift", "error correlation", "paid back")
-    rows, independent = [], min(stored.betas, key=abs)
+    rows = []
     for run in stored.runs:
-        reference, targets = stored.read(independent, run, checkpoint)
+        reference, targets = stored.read(stored.independent, run, checkpoint)
         for beta in stored.betas:
             outputs, _ = stored.read(beta, run, checkpoint)
-            against = None if beta == independent else reference
-            rows.append({"beta": beta, "seed": run} | _diagnosed(stored, outputs, targets, against, names))
+            against = None if beta == stored.independent else reference
+            rows.append({"beta": beta, "seed": run} | _values(stored, outputs, targets, against, names))
     return _frame(rows)
 
 
@@ -109,19 +135,25 @@ def control(stored: StoredOutputs, checkpoint: str | None = None) -> pd.DataFram
     """The negative control: half of the independent learners with the other half as reference, a row for each run.
 
     Nobody colludes there, so no column of `signs` may tell otherwise; `ratio` is how many times the diversity of the
-    other half the first has. Needs four learners.
+    other half the first has. Of fewer than four learners there are no halves, and no rows.
     """
-    rows, independent = [], min(stored.betas, key=abs)
+    import pandas as pd
+
+    rows = []
     for run in stored.runs:
-        outputs, targets = stored.read(independent, run, checkpoint)
+        outputs, targets = stored.read(stored.independent, run, checkpoint)
         half = len(outputs) // 2
+        if half < 2:
+            return pd.DataFrame(
+                columns=["seed", "ratio", "constant_shifts", "systematic_drift", "alarms"], dtype=object
+            )
         names = ("constant shifts", "systematic drift", "diversity, ratio to reference")
-        told = _diagnosed(stored, outputs[:half], targets, outputs[half : 2 * half], names)
+        told = _values(stored, outputs[:half], targets, outputs[half : 2 * half], names)
         rows.append({"seed": run, "ratio": told.pop("diversity_ratio_to_reference"), **told})
     return _frame(rows)
 
 
-def _diagnosed(
+def _values(
     stored: StoredOutputs, outputs: Tensor, targets: Tensor, reference: Tensor | None, names: Sequence[str]
 ) -> dict:
     report = diagnose(outputs, targets, loss=stored.loss, average=stored.average, reference=reference)

@@ -9,8 +9,11 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from .errors import InputError
 from .figures import CHECKPOINTS, lines_over_beta, named, stamp, styled
+from .published_tabular import published_experiment
 from .results import Results
+from .scales import SCALES
 from .stored import PUBLISHED, StoredOutputs
 from .summaries import mean_interval, over_beta
 
@@ -28,8 +31,15 @@ def course(results: Results, betas: Sequence[float]) -> Figure:
 
     Means over seeds with their 95 % t intervals as bands. The experiment measures test data at each validation
     (`measure_test`).
+
+    Raises:
+        InputError: it does not.
     """
     history = results.history()
+    if not {"train", "test"} <= set(history["split"]):
+        raise InputError(
+            "the course of training needs losses on training and on test data: measure_test and measured_size"
+        )
     colours = matplotlib.colormaps["plasma"](np.linspace(0, 0.75, len(betas)))
     lines = {"train": ("--", "training"), "test": ("-", "test")}
     with styled(1, 3, size=(7.6, 3.5), told=stamp(results)) as (figure, grid):
@@ -44,7 +54,7 @@ def course(results: Results, betas: Sequence[float]) -> Figure:
                         values.index, mean - half_width, mean + half_width, color=colour, alpha=0.15, linewidth=0
                     )
             axes.set(title=label, xlabel="epoch")
-        grid.flat[0].set_ylabel("squared error")
+        grid.flat[0].set_ylabel("squared error" if results.experiment.loss == "squared_error" else "nats")
         grid.flat[2].set(yscale="log", title="diversity (log scale)")
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(betas))
@@ -77,7 +87,7 @@ def debiased(stored: StoredOutputs, frame: pd.DataFrame) -> Figure:
     with styled(1, 1, size=(5.6, 3.3), told=stamp_of(stored)) as (figure, grid):
         _over_beta(grid.flat[0], frame.assign(fall=100 * frame["fall"]), "fall")
         grid.flat[0].set_ylabel("fall of diversity, %")
-        grid.flat[0].set_ylim(bottom=0)
+        grid.flat[0].axhline(0, color="black", linewidth=0.8, zorder=1)
         _legend(figure, grid)
     return figure
 
@@ -96,15 +106,15 @@ def codependence(stored: StoredOutputs, frame: pd.DataFrame) -> Figure:
     panels = {"increase": (f"increase in test {loss}", 1)}
     if "accuracy_lost" in frame:
         panels["accuracy_lost"] = ("test accuracy lost, points", 100)
-    shares = sorted(frame["share"].unique())
-    colours = matplotlib.colormaps["viridis_r"](np.linspace(0.25, 0.95, len(shares)))
+    drops = sorted(frame["drop"].unique())
+    colours = matplotlib.colormaps["viridis_r"](np.linspace(0.25, 0.95, len(drops)))
     told = stamp_of(stored)
     with styled(1, len(panels), size=(7.6, 3.4), told=told) as (figure, grid):
         for axes, (column, (label, scale)) in zip(grid.flat, panels.items(), strict=True):
-            for share, colour in zip(shares, colours, strict=True):
-                rows = frame[frame["share"] == share]
+            for drop, colour in zip(drops, colours, strict=True):
+                rows = frame[frame["drop"] == drop]
                 mean, deviation = _spread(rows, column)
-                name = f"without {share:.0%}".replace("%", " %")
+                name = f"without {drop} of {drop + rows['keep'].iloc[0]}"
                 axes.plot(mean.index, scale * mean, color=colour, label=name)
                 low, high = scale * (mean - deviation), scale * (mean + deviation)
                 axes.fill_between(mean.index, low, high, color=colour, alpha=0.2, linewidth=0)
@@ -134,7 +144,13 @@ def four_sets(tables: dict[str, pd.DataFrame]) -> Figure:
         "diversity": ("diversity\n(log scale)", False),
         "fall": ("constant\nshifts, %", False),
     }
-    told = f"results with other hyperparameters · MLP, M = 10 · seeds 0–9 · {', '.join(tables)}"
+    experiments = [published_experiment(name) for name in tables]
+    sizes = sorted({of.num_learners for of in experiments})
+    seeds = sorted({len(table["seed"].unique()) for table in tables.values()})
+    told = (
+        f"{SCALES['other']} · MLP, M = {', '.join(map(str, sizes))} · {', '.join(map(str, seeds))} seeds · "
+        + ", ".join(f"{name} {of.hash}" for name, of in zip(tables, experiments, strict=True))
+    )
     with styled(len(rows), len(tables), size=(7.6, 8.2), told=told, sharex=True) as (figure, grid):
         for column, (name, table) in enumerate(tables.items()):
             grid[0, column].set_title(name)

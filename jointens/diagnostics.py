@@ -8,6 +8,7 @@ diversity explosion, is diversity over β).
 from __future__ import annotations
 
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -86,12 +87,26 @@ def drop_learners(
         if not isinstance(value, numbers.Integral) or value < 1 or (most and value > most):
             told = f"1 to {most}, the number of learners" if most else "a whole number, at least 1"
             raise ValueError(f"{name} is {value!r}; allowed is {told}")
-    total = torch.zeros(outputs.shape[:-3], dtype=torch.float64)
-    for at in chunks(outputs):
-        dropping = Dropping(outputs[..., at, :].double(), targets[at], [loss], average)
-        total += dropping.increase(keep, repeats, generator)[loss].sum(-1)
-    mean = total / outputs.shape[-2]
+    mean = increases(outputs, targets, [loss], average, keep=keep, repeats=repeats, generator=generator)[loss]
     return mean if mean.ndim else mean.item()
+
+
+def increases(
+    outputs: Tensor,
+    targets: Tensor,
+    losses: Sequence[str],
+    average: str,
+    *,
+    keep: int,
+    repeats: int,
+    generator: torch.Generator | None,
+) -> dict[str, Tensor]:
+    """`drop_learners` for several losses at once, `(...)` each, of tensors that are known to fit."""
+    totals = dict.fromkeys(losses, 0.0)
+    for at in chunks(outputs):
+        rises = Dropping(outputs[..., at, :].double(), targets[at], losses, average).increase(keep, repeats, generator)
+        totals = {loss: total + rises[loss].sum(-1) for loss, total in totals.items()}
+    return {loss: total / outputs.shape[-2] for loss, total in totals.items()}
 
 
 def diagnose(outputs: Any, targets: Any, *, loss: str, average: str = "scores", reference: Any = None) -> Report:
@@ -100,12 +115,14 @@ def diagnose(outputs: Any, targets: Any, *, loss: str, average: str = "scores", 
     Every number has a 95 % bootstrap interval over the examples. What is reported:
 
     - individual loss, ensemble loss and diversity;
-    - *constant shifts*: the share of the learners' deviations from the ensemble that is a constant of each learner; for
-      squared error the share by which `debias` lowers diversity, the paper's second diagnostic;
-    - *systematic drift*: the share that an affine function of the ensemble's prediction explains, fitted for each
-      learner on one half of the examples and scored on the other, and the other way round (drift.py);
-    - *error correlation* between learners, about zero: Σ_{i≠j} e_i·e_j over (M−1) Σ_i ‖e_i‖². Below zero errors cancel
-      better than independent ones could. For squared error ensemble loss = individual loss · (1 + (M−1) · this) / M;
+    - *constant shifts*: the share of the learners' deviations from their mean that is a constant of each learner; for
+      squared error that is by how much `debias` lowers diversity, the paper's second diagnostic, less what so few
+      examples would show by chance;
+    - *systematic drift*: the share that an affine function of the mean prediction explains, fitted for each learner on
+      one half of the examples and scored on the other, and the other way round (drift.py; its interval is of the
+      scores, the fit being as it is);
+    - *error correlation* between learners, about zero: Σ_{i≠j} e_i·e_j over (M−1) Σ_i ‖e_i‖². Below zero errors make up
+      for each other. For squared error ensemble loss = individual loss · (1 + (M−1) · this) / M;
     - *codependence*: the increase in loss, and the fall in accuracy, without 20, 40 and 60 % of the learners, the
       paper's third diagnostic; for squared error a multiple of diversity and no evidence of its own;
     - with a `reference`: how much larger diversity is than the reference's, and how much of what it is larger by is
@@ -120,7 +137,8 @@ def diagnose(outputs: Any, targets: Any, *, loss: str, average: str = "scores", 
         targets: classes `(N,)`, or values `(N,)` or `(N, K)`.
         loss: "cross_entropy" or "squared_error".
         average: what the ensemble averages: "scores", "probabilities" or "released", as in `decompose`.
-        reference: outputs of independently trained learners on the same examples, `(M', N, K)`.
+        reference: outputs of as many independently trained learners on the same examples. They should differ from the
+            others in the objective and in nothing else: data, architecture, optimiser, length of training.
 
     Raises:
         ValueError: shapes that do not fit, too few learners or examples, values that are not finite, targets that are
@@ -139,6 +157,8 @@ def diagnose(outputs: Any, targets: Any, *, loss: str, average: str = "scores", 
     if reference is not None:
         others = Case(_checked_reference(reference, outputs, targets, loss, average), targets, loss, average)
     evidence = gather(Case(outputs, targets, loss, average), others)
+    if not all(rows[0].isfinite().all() for rows in evidence.means.values()):
+        raise ValueError("outputs are so large that their losses are not finite; nothing can be said of them")
     advice = "A reference, outputs of independently trained learners, would allow to say more."
     return Report(
         about=_about(outputs, loss, average, others),
@@ -157,7 +177,11 @@ def _checked(outputs: Any, targets: Any, loss: str, average: str) -> tuple[Tenso
     check_names(loss, average)
     check_outputs(outputs)
     check_targets(outputs.flatten(0, -4)[0] if outputs.ndim > 3 else outputs, targets, loss)  # of any one ensemble
-    return outputs, targets if loss == "squared_error" else targets.long()
+    if loss == "squared_error":
+        return outputs, targets
+    if outputs.shape[-1] > 1 and (outputs >= 0).all() and ((outputs.sum(-1) - 1).abs() < 1e-3).all():
+        raise ValueError("outputs look like probabilities; allowed are logits: take their logarithm")
+    return outputs, targets.long()
 
 
 def _checked_reference(reference: Any, outputs: Tensor, targets: Tensor, loss: str, average: str) -> Tensor:
@@ -165,9 +189,10 @@ def _checked_reference(reference: Any, outputs: Tensor, targets: Tensor, loss: s
         others, _ = _checked(reference, targets, loss, average)
     except ValueError as error:
         raise ValueError(f"reference: {error}") from None
-    if others.ndim != 3 or others.shape[1:] != outputs.shape[1:]:
-        number, outs = outputs.shape[1:]
-        raise ValueError(f"reference has shape {tuple(others.shape)}; allowed is (any number, {number}, {outs})")
+    if others.shape != outputs.shape:  # of another number of learners diversity and codependence are others anyway
+        raise ValueError(
+            f"reference has shape {tuple(others.shape)}; allowed is that of outputs, {tuple(outputs.shape)}"
+        )
     if (others == others[0]).all():
         raise ValueError("reference: its learners all say the same; allowed are two or more that differ")
     return others
@@ -175,5 +200,5 @@ def _checked_reference(reference: Any, outputs: Tensor, targets: Tensor, loss: s
 
 def _about(outputs: Tensor, loss: str, average: str, reference: Case | None) -> str:
     what = f"cross-entropy, average of {average}" if loss == "cross_entropy" else "squared error"
-    against = f"; reference of {len(reference.outputs)}" if reference else ""
+    against = ", beside a reference" if reference else ""
     return f"{len(outputs)} learners on {outputs.shape[1]} examples, {what}{against}."

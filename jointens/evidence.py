@@ -6,6 +6,7 @@ error is then its probabilities minus the one-hot class. All is float64, some ex
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,8 +62,8 @@ class Evidence:
 
     means: dict[str, Tensor]
     """By name `(1 + RESAMPLES,)`, or `(1 + RESAMPLES, M·K)` of the shifts: see `resampled_means`."""
-    correlations: Tensor
-    """`(M, M)`, of the errors of every two learners, about zero."""
+    products: Tensor
+    """`(M, M)`, Σ e_i·e_j over the examples, of the errors of every two learners."""
     drops: tuple[int, ...]
     """How many learners are dropped."""
     case: Case
@@ -71,6 +72,27 @@ class Evidence:
     @property
     def num_learners(self) -> int:
         return len(self.case.outputs)
+
+    @property
+    def correlations(self) -> Tensor:
+        """`(M, M)`, of the errors of every two learners, about zero."""
+        scale = self.products.diagonal().sqrt().clamp_min(1e-300)
+        return self.products / scale / scale.unsqueeze(1)
+
+    @property
+    def correlation_deviation(self) -> float:
+        """How much the errors' mean correlation owes to which learners there are: its standard deviation, by jackknife.
+
+        Of two learners it is infinite: with one of them left out, nothing can be compared.
+        """
+        number = self.num_learners
+        if number < 3:
+            return math.inf
+        own, row = self.products.diagonal(), self.products.sum(1)
+        without = own.sum() - own  # Σ ‖e_j‖² over the others, for each learner that is left out
+        pairs = self.products.sum() - 2 * row + own - without  # Σ_{j≠k} e_j·e_k over the others
+        of = pairs / (without * (number - 2)).clamp_min(1e-300)
+        return ((number - 1) ** 2 / number * of.var(correction=1)).sqrt().item()
 
 
 def dropped_of(num_learners: int, share: float) -> int:
@@ -108,14 +130,11 @@ def gather(case: Case, reference: Case | None = None) -> Evidence:
                     told[f"drop{drop}"] = expected_increase(told["diversity"], num_learners, num_learners - drop)
             if reference:
                 told |= {f"reference_{name}": part for name, part in reference.losses(at).items()}
-                drop = dropped_of(len(reference.outputs), COMPARED_SHARE)
-                if classifies and drop and dropped_of(num_learners, COMPARED_SHARE):
+                if classifies and (drop := dropped_of(num_learners, COMPARED_SHARE)):
                     told["reference_accuracy"] = reference.dropped(at, drop, ["zero_one"], chance)["zero_one"]
             yield told
 
-    means = resampled_means(features(), chance)
-    scale = products.diagonal().sqrt().clamp_min(1e-300)
-    return Evidence(means, products / scale / scale.unsqueeze(1), drops, case, reference)
+    return Evidence(resampled_means(features(), chance), products, drops, case, reference)
 
 
 def chunks(outputs: Tensor) -> Iterator[slice]:

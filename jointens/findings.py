@@ -1,10 +1,10 @@
 """What the evidence says, in sentences, and what counts as a sign of collusion.
 
-Signs are asked of the end of an interval, not of the number itself, so that few examples make fewer signs, not more.
-Where the lines are:
+Signs are asked of the end of an interval, not of the number itself. Where the lines are:
 
-- `error correlation` below 0: errors that are independent have 0, those of learners trained on the same data more. That
-  is where independent training ends, whatever the data.
+- `error correlation` below 0, where errors make up for each other better than if they had nothing in common. Learners
+  trained on the same data are far above. Since the learners are few, the interval is widened here by how much one
+  learner more or less would change the number (the jackknife).
 - `constant shifts` above 15 % and `systematic drift` above 30 % of the deviations, if that is more than 5 % of the
   learners' squared errors as well: learners that hardly differ, after a few epochs, differ by how they began, which
   does no harm. These lines are conventions. Independently trained perceptrons, bagged or not, and random forests, on
@@ -12,6 +12,9 @@ Where the lines are:
   to 80 % of deviations that were large (test_findings.py tries some of both).
 - With a reference: `paid back` more than three quarters of the extra diversity, where diversity has at least doubled;
   and `accuracy lost` without two fifths of the learners, a point or more beyond what the reference loses.
+
+All of this presumes learners of one kind that were trained for one purpose. Models of different flexibility, or of
+different quantiles, differ by shifts and stretches for honest reasons.
 
 Without a reference codependence is no sign. For squared error it is a multiple of diversity; and in a small ensemble of
 weak learners, five trees of a forest, accuracy falls by many points when two are dropped, though nobody colludes.
@@ -53,8 +56,12 @@ def findings_of(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _shifts(evidence: Evidence) -> Finding:
+    deviations, number = evidence.means["deviations"], len(evidence.case.targets)
     shifts = evidence.means["shifts"].square().sum(1)  # (1 + RESAMPLES,)
-    share = _ratio(shifts, evidence.means["deviations"])
+    # The square of a mean over N examples is too large by a variance over N, that of a resample by twice as much.
+    chance = (deviations - shifts) / (number - 1)
+    shifts = shifts - chance * torch.where(torch.arange(len(chance)) > 0, 2, 1)
+    share = _ratio(shifts, deviations)
     alarm = estimate(share).low > MOST_SHIFTS and _is_material(shifts, evidence)
     said = (
         f"{_percent(share[0])} of what separates the learners is a constant shift of each, which cancels in the "
@@ -71,10 +78,10 @@ def _drift(evidence: Evidence) -> Finding:
     alarm = estimate(share).low > MOST_DRIFT and _is_material(explained, evidence)
     told = _percent(share[0].clamp_min(0))
     said = (
-        f"{told} of what separates the learners can be read off the ensemble's own prediction: they stretch and shift "
-        "the same answer against each other."
+        f"{told} of what separates the learners can be read off their mean prediction: they stretch and shift the same "
+        "answer against each other."
         if alarm
-        else f"The ensemble's own prediction explains {told} of what separates the learners"
+        else f"Their mean prediction explains {told} of what separates the learners"
         + (" (below zero: worse than nothing, on examples that it was not fitted to)." if share[0] < 0 else ".")
     )
     return _found("systematic drift", share, said, alarm, unit="%")
@@ -88,9 +95,12 @@ def _is_material(squares: Tensor, evidence: Evidence) -> bool:
 def _correlation(evidence: Evidence) -> Finding:
     own, joint = evidence.means["errors"], evidence.means["joint_errors"]
     correlation = _ratio(joint - own, own * (evidence.num_learners - 1))
-    alarm = estimate(correlation).high < 0
+    found = estimate(correlation)
+    # Of which the examples are many and the learners few: both kinds of chance, as if independent, added in squares.
+    widened = ((found.high - found.value) ** 2 + (1.96 * evidence.correlation_deviation) ** 2) ** 0.5
+    alarm = found.value + widened < 0
     said = (
-        "The learners' errors cancel better than independent errors could."
+        "The learners' errors make up for each other better than if they had nothing in common."
         if alarm
         else "How alike two learners' errors are: 1 the same, 0 independent, below 0 they make up for each other."
     )
@@ -123,7 +133,7 @@ def _against_reference(evidence: Evidence) -> Iterator[Finding]:
         beyond = means[f"accuracy{drop}"] - means["reference_accuracy"]
         alarm = estimate(beyond).low > MOST_ACCURACY
         told = f"Without {drop} of {evidence.num_learners} learners accuracy falls by so much more than the reference's"
-        told += ": the learners work less well without each other." if alarm else " does without as large a share."
+        told += ": the learners work less well without each other." if alarm else " does."
         yield _found("accuracy lost, beyond reference", beyond, told, alarm, unit="points")
     extra, cost = (means[name] - means[f"reference_{name}"] for name in ("diversity", "individual"))
     left = means["reference_ensemble"] - means["ensemble"]  # extra − cost: what the ensemble has from it
@@ -133,9 +143,13 @@ def _against_reference(evidence: Evidence) -> Iterator[Finding]:
     paid = _ratio(cost, extra)
     doubled = estimate(ratio).low > DOUBLED
     alarm = doubled and estimate(paid).low > MOST_PAID_BACK
-    said = f"{_percent(paid[0])} of the extra diversity is paid back by a larger individual loss" + (
-        ": little of it or none reaches the ensemble." if alarm else "; the rest reaches the ensemble."
-    )
+    said = f"{_percent(paid[0])} of the extra diversity is paid back by a larger individual loss"
+    if paid[0] > 1:
+        said += ": more than there is, the ensemble is worse."
+    elif paid[0] < 0:
+        said = "Nothing of the extra diversity is paid back: the learners by themselves are better as well."
+    else:
+        said += ": little of it reaches the ensemble." if alarm else "; the rest reaches the ensemble."
     yield _found("paid back", paid, said, alarm, unit="%")
 
 

@@ -40,7 +40,12 @@ def is_published(experiment: Experiment) -> bool:
     """Whether it is the setting of the shipped profile of one of the paper's sets."""
     if experiment.dataset not in TABULAR_SETS:
         return False
-    return Experiment.from_profile(profiles_root() / f"{experiment.dataset}.yml").hash == experiment.hash
+    return published_experiment(experiment.dataset).hash == experiment.hash
+
+
+def published_experiment(name: str) -> Experiment:
+    """The setting of the shipped profile of one of the paper's sets."""
+    return Experiment.from_profile(profiles_root() / f"{name}.yml")
 
 
 def publish_table(results: Results) -> Path:
@@ -49,14 +54,17 @@ def publish_table(results: Results) -> Path:
     Raises:
         InputError: a cell of the profile's grid is missing, or its outputs are, or the files cannot be written.
     """
-    shipped = Experiment.from_profile(profiles_root() / f"{results.experiment.dataset}.yml")
+    import pandas as pd
+
+    shipped = published_experiment(results.experiment.dataset)
     whole = Results(shipped, results.folder)
     if missing := [str(cell) for cell in shipped.cells if not whole.is_done(cell)]:
         raise InputError(f"{results.folder} lacks {len(missing)} cells of its profile, {missing[0]} among them")
     frame, stored = whole.tests(), stored_outputs(whole)
     drift = [signs(stored, checkpoint).assign(checkpoint=checkpoint) for checkpoint in stored.checkpoints]
-    for part in (debiased(stored)[["checkpoint", "beta", "seed", "fall"]], *_joined(drift)):
-        frame = frame.merge(part, on=["checkpoint", "beta", "seed"], validate="one_to_one")
+    for column, part in {"fall": debiased(stored), "systematic_drift": pd.concat(drift)}.items():
+        keys = ["checkpoint", "beta", "seed"]
+        frame = frame.merge(part[[*keys, column]], on=keys, validate="one_to_one")
     last = max((record["provenance"] for record in whole.records()), key=lambda told: told["finished"])
     about = {**shipped.identity(), "hash": shipped.hash}
     about["provenance"] = {name: last[name] for name in ("finished", "commit", "device", "threads", "versions")}
@@ -76,9 +84,3 @@ def published_tables() -> dict[str, pd.DataFrame]:
 
     files = {name: folder() / f"{name}.csv" for name in TABULAR_SETS}
     return {name: pd.read_csv(file) for name, file in files.items() if file.exists()}
-
-
-def _joined(frames: list[pd.DataFrame]) -> list[pd.DataFrame]:
-    import pandas as pd
-
-    return [pd.concat(frames)[["checkpoint", "beta", "seed", "systematic_drift"]]]

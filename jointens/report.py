@@ -50,7 +50,7 @@ class Report:
     """
 
     about: str
-    """Which ensemble this is: its learners, examples, loss and average."""
+    """What the ensemble is made of, and how it is judged."""
     findings: tuple[Finding, ...]
     error_correlations: np.ndarray = field(compare=False)
     """`(M, M)`: how the errors of every two learners correlate, about zero."""

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .arrays import read_npz
 from .cells import canonical_beta
 from .decomposition import AVERAGES, LOSSES
@@ -14,6 +16,7 @@ from .diagnostics import diagnose
 from .errors import InputError
 from .keys import check, check_names, coerced
 from .places import expanded
+from .report import Report
 from .stored import StoredOutputs, stored_outputs
 
 # The keys that may be given, with their types.
@@ -30,7 +33,8 @@ def show(source: str | os.PathLike, /, **keys: Any) -> str:
             arrays `outputs` `(M, N, K)` and `targets` `(N,)`, and perhaps `reference`; or one of a cell of ours.
         keys: of a sweep beta, seed and checkpoint. Without beta both ends of the grid are shown, the joint one with the
             independent one as its reference; the seed is the first, the checkpoint the last epoch, if none is given.
-            Of an .npz file loss and average; without loss it is cross_entropy for targets that are whole numbers.
+            Of an .npz file loss and average; without loss it is cross_entropy if there are several outputs and targets
+            are whole numbers.
 
     Raises:
         InputError: the source is none of these, a key is none that it takes, or there are no such outputs.
@@ -65,15 +69,14 @@ def _show_sweep(
     stored: StoredOutputs, *, beta: float | None = None, seed: str | None = None, checkpoint: str | None = None
 ) -> str:
     run = stored.runs[0] if seed is None else next((of for of in stored.runs if str(of) == str(seed)), seed)
-    reference = min(stored.betas, key=abs)
-    joint = min(stored.betas, key=lambda of: abs(of - 1)) if beta is None else canonical_beta(beta)
+    reference, joint = stored.independent, stored.joint if beta is None else canonical_beta(beta)
     others, targets = stored.read(reference, run, checkpoint)
     how = {"loss": stored.loss, "average": stored.average}
     parts = []
     for shown in dict.fromkeys([reference, joint] if beta is None else [joint]):
         outputs, _ = stored.read(shown, run, checkpoint)
         against = None if shown == reference else others
-        report = _diagnosed(stored.source, outputs, targets, reference=against, **how)
+        report = _diagnosed(stored.source, "", outputs, targets, reference=against, **how)
         where = f"β = {shown:g}, seed {run}, {checkpoint or stored.checkpoints[-1]}"
         parts.append(f"{where}{f'; reference β = {reference:g}' if against is not None else ''}\n{report}")
     return "\n\n\n".join(parts)
@@ -84,14 +87,27 @@ def _show_arrays(file: Path, keys: dict[str, Any]) -> str:
     if missing := [name for name in ("outputs", "targets") if name not in arrays]:
         held = ", ".join(arrays) or "nothing"
         raise InputError(f"{file} holds {held}, and no {missing[0]}; needed are outputs (M, N, K) and targets (N,)")
+    hint = ""
     if "loss" not in keys:
-        keys["loss"] = "cross_entropy" if arrays["targets"].dtype.kind in "iu" else "squared_error"
+        keys["loss"] = _likely_loss(arrays["outputs"], arrays["targets"])
+        hint = f" (read as {keys['loss']}; loss=… says otherwise)"
     known = {name: arrays[name] for name in ("outputs", "targets", "reference") if name in arrays}
-    return str(_diagnosed(file, **known, **keys))
+    return str(_diagnosed(file, hint, **known, **keys))
 
 
-def _diagnosed(source: Path, outputs: Any, targets: Any, **how: Any):
+def _likely_loss(outputs: np.ndarray, targets: np.ndarray) -> str:
+    """One output for each example is a value; several are the scores of classes, if targets are whole numbers."""
+    if outputs.ndim < 3 or outputs.shape[-1] == 1:
+        return "squared_error"
+    whole = targets.dtype.kind in "iu" or (targets.dtype.kind == "f" and (targets == targets.round()).all())
+    return "cross_entropy" if whole and targets.ndim == 1 else "squared_error"
+
+
+def _diagnosed(source: Path, hint: str, outputs: Any, targets: Any, **how: Any) -> Report:
+    """hint: what was guessed, for the message if it does not fit."""
     try:
+        if how["loss"] == "cross_entropy" and isinstance(targets, np.ndarray) and targets.dtype.kind == "f":
+            targets = targets.astype(int) if (targets == targets.round()).all() else targets
         return diagnose(outputs, targets, **how)
     except ValueError as error:
-        raise InputError(f"{source}: {error}") from error
+        raise InputError(f"{source}: {error}{hint}") from error

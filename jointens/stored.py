@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from .errors import InputError
 from .places import expanded
 from .results import Results
 
-CHECKPOINTS = ("best", "last")
+CHECKPOINTS = convert_outputs.CHECKPOINTS
 PUBLISHED = "published"  # stands for the checkpoint of the authors' outputs, which their files do not tell
 
 
@@ -35,6 +36,25 @@ class StoredOutputs:
     _read: Callable[[str, float, int | str], tuple[Tensor, Tensor]]
     results: Results | None = None
     """Whose outputs they are, if they are ours."""
+
+    @property
+    def independent(self) -> float:
+        """Of the β the nearest to 0, which the others are compared with."""
+        return min(self.betas, key=abs)
+
+    @property
+    def joint(self) -> float:
+        """Of the β the nearest to 1."""
+        return min(self.betas, key=lambda beta: abs(beta - 1))
+
+    def need(self, *, loss: str | None = None, learners: int = 2) -> StoredOutputs:
+        """Itself, if it has this loss and so many learners; raises InputError otherwise."""
+        if loss not in (None, self.loss):
+            raise InputError(f"{self.source} holds outputs judged by {self.loss}; needed here is {loss}")
+        outputs, _ = self.read(self.betas[0], self.runs[0])
+        if len(outputs) < learners:
+            raise InputError(f"{self.source} holds ensembles of {len(outputs)}; needed here are {learners} learners")
+        return self
 
     def read(self, beta: float, run: int | str, checkpoint: str | None = None) -> tuple[Tensor, Tensor]:
         """Outputs `(M, N, K)`, float64, and targets `(N,)`.
@@ -78,6 +98,9 @@ def _ours(results: Results) -> StoredOutputs:
             f"{folder} holds no seed with the learners' outputs for every β: it was trained with store_outputs false, "
             "it is not finished, or it was published without them"
         )
+    if len(runs) < len(experiment.seeds):
+        left = len(experiment.seeds) - len(runs)
+        warnings.warn(f"{folder}: {left} of {len(experiment.seeds)} seeds lack a β and are left out", stacklevel=3)
 
     def read(checkpoint: str, beta: float, run: int | str) -> tuple[Tensor, Tensor]:
         arrays, names = results.outputs(Cell(beta, run)), (f"test_outputs_{checkpoint}", "test_targets")

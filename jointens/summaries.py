@@ -249,6 +249,32 @@ def verdicts(runs: dict[str, pd.DataFrame], betas: Sequence[float]) -> pd.DataFr
     return pd.DataFrame(columns).replace("no difference seen", "–").rename(index=METRICS, level="metric")
 
 
+def changes(runs: dict[str, pd.DataFrame], beta: float) -> pd.DataFrame:
+    """What β changes against the reference on training and on test data, a row for each sweep and checkpoint.
+
+    Paired differences of the ensemble loss with the half-widths of their 95 % t intervals, and diversity as a ratio.
+
+    Args:
+        runs: the sweeps' names, and their `Results.tests`.
+        beta: what is compared.
+    """
+    import pandas as pd
+
+    rows = {}
+    for name, tests in runs.items():
+        compared = compare(tests, beta)
+        for checkpoint in compared.index.unique("checkpoint"):
+            of = compared.xs(checkpoint, level="checkpoint")
+            told = {}
+            for column, metric in (("Δ training loss", "train_ensemble"), ("Δ test loss", "ensemble")):
+                row = of.loc[metric]
+                told[column] = f"{_number(row['difference'], '+.4f', row['half_width'])}, {row['verdict']}"
+            diversity = of.loc["diversity"]
+            told["diversity"] = f"× {_number(diversity['beta'] / diversity['reference'], '.0f')}"
+            rows[name, checkpoint] = told
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["data", "checkpoint"])
+
+
 def verdict(difference: float, half_width: float) -> str:
     """What a difference and the half-width of its 95 % interval allow to say."""
     if not np.isfinite(difference):

@@ -35,6 +35,8 @@ MISSING = (
     "NULL", "NaN", "None", "n/a", "nan", "null",
 )  # fmt: skip
 COMMA = r"[+-]?\d+(,\d+)+"  # 12,5 or 1,000: meant as a number, though it is not clear which
+# The same of 5 %, $3.50, 1 000, a number with a true minus, and dates of digits: no texts to make columns of.
+NUMBERLIKE = r"[+\-−$€£¥\s]*\d[\d.,'\s]*[%$€£¥]?|\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T\s][\d:.]+)?"
 
 
 class Table(NamedTuple):
@@ -111,7 +113,8 @@ def _parsed(path: Path, _time: int, _size: int, target: str | None) -> Table:
     if target is None:
         raise InputError(f"dataset is {path.name}, which needs the key target, the column to predict; {known}")
     if target not in header:
-        near = difflib.get_close_matches(target, header, n=1, cutoff=0)[0]
+        alike = {name.lower(): name for name in header}
+        near = alike[difflib.get_close_matches(target.lower(), alike, n=1, cutoff=0)[0]]
         raise InputError(f"target is {target!r}, no column of {path.name}; the nearest is {near!r}; {known}")
     if len(header) == 1:
         raise InputError(f"{path.name} has no column but {target!r}; allowed is at least one more, to predict it from")
@@ -197,7 +200,11 @@ class Column:
         """The entries as numbers, NaN where one is missing; raises InputError for one that is none, or is too large."""
         if self.texts.any():
             comma = re.fullmatch(COMMA, self.cells[int(self.texts.argmax())])
-            told = "write a decimal point, and nothing between thousands" if comma else "correct it, or leave it empty"
+            told = (
+                "write a decimal point, and nothing between thousands"
+                if comma
+                else ("correct it, or leave it empty; remove the column if it holds dates")
+            )
             raise self.wrong(self.texts, f"is no number; {told}")
         if (large := np.abs(self.numbers) > LARGEST).any():
             raise self.wrong(large, f"is not finite; allowed are numbers up to {LARGEST:g}")
@@ -211,7 +218,7 @@ class Column:
             values = self.cells.str.lower().map({"true": 1.0, "false": 0.0}).to_numpy(dtype=float, copy=True)
             return [self._told(values, notes)]
         if len(there):
-            meant = len(there) - self.texts.sum() + there.str.fullmatch(COMMA).sum()
+            meant = len(there) - self.texts.sum() + (self.texts[~self.missing] & there.str.fullmatch(NUMBERLIKE)).sum()
             if 2 * meant <= len(there):
                 return self._one_hot(notes)
         return [self._told(self.all_numbers(), notes)]

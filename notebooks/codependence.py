@@ -45,7 +45,7 @@ from jointens import checks, diagnosed, diagnostic_figures, dropping, summaries
 source = released or saved
 if source is None:
     source = jointens.run(jointens.Experiment.from_profile(profile))
-stored = jointens.stored_outputs(source)
+stored = jointens.stored_outputs(source).need(loss="squared_error")
 
 # %% [markdown]
 # ## Regression
@@ -54,7 +54,8 @@ stored = jointens.stored_outputs(source)
 # drawn anew for each test example and each of a hundred repeats.
 
 # %% mystnb={"figure": {"caption": "The third diagnostic. By how much the ensemble's test loss rises when a share of its learners is dropped at random, over $\\beta$; mean ± one standard deviation over runs, last checkpoint. Circles: what {prf:ref}`thm-codependence` says without dropping anything.", "name": "fig-codependence"}, "image": {"alt": "Three lines over beta, for 20, 40 and 60 per cent of the learners dropped. All are near zero until close to beta 1 and then rise steeply, the more the more is dropped. Circles lie on the lines."}}
-frame = diagnosed.dropped(stored, shares=shares, repeats=repeats)
+how = {"shares": shares, "repeats": repeats}
+frame = diagnosed.dropped(stored, checkpoints=stored.checkpoints[-1:], **how)
 diagnostic_figures.codependence(stored, frame)
 
 # %% [markdown]
@@ -64,7 +65,7 @@ diagnostic_figures.codependence(stored, frame)
 # :::{prf:theorem} For squared error codependence is a multiple of diversity
 # :label: thm-codependence
 #
-# Let $K$ of $M$ learners be averaged, all subsets being equally likely. The expected squared error rises by
+# Let $1 \le K \le M$ of $M \ge 2$ learners be averaged, all subsets being equally likely. The expected squared error rises by
 #
 # $$
 # \text{DIV} \cdot \frac{M - K}{K (M - 1)} ,
@@ -116,46 +117,43 @@ checks.confirm("the increase is a multiple of diversity", over_all_subsets, case
 
 # %% [markdown]
 # What does that mean for the strength of the evidence? The curves of {numref}`fig-codependence` are those of diversity in
-# {numref}`fig-explosion` times a constant: 1/36, 2/27 and 1/6 for ten learners. They are the same observation a second time.
-# It also means that dropping cannot tell useful diversity from collusion: a random forest, whose trees are far apart for good
-# reasons, would look worse. (The authors' notebook even pairs each prediction with every target here: shapes `(N, 1)` and
-# `(N,)` meet in a difference. Since the target drops out, the increase is the same in expectation.)
+# {numref}`fig-explosion` times a constant, of ten learners 1/36, 2/27 and 1/6. They are the same observation a second time.
+# It also means that dropping cannot tell useful diversity from collusion, only how much of either there is. (The authors'
+# notebook even pairs each prediction with every target here: shapes `(N, 1)` and `(N,)` meet in a difference. Since the target
+# drops out, the increase is the same in expectation.)
 #
 # ## Classification
 #
-# For cross-entropy no such law holds, and accuracy is no mean of anything: here dropping learners is evidence of its own. The
-# ensembles are those of the [β sweep](beta_sweep.ipynb) on handwritten digits with label noise.
+# For cross-entropy no such law holds, and accuracy least of all follows from diversity: here dropping learners is evidence of
+# its own. The ensembles are those of the [β sweep](beta_sweep.ipynb) on handwritten digits with label noise.
 
 # %%
 digits = saved_classifier
 if digits is None:
     digits = jointens.run(jointens.Experiment.from_profile(classifier))
-images = jointens.stored_outputs(digits)
-lost = diagnosed.dropped(images, shares=shares, repeats=repeats)
+images = jointens.stored_outputs(digits).need(loss="cross_entropy")
+independent, joint = images.independent, images.joint  # the β nearest to 0 and to 1
+lost = diagnosed.dropped(images, checkpoints=images.checkpoints[-1:], **how)
 
 # %% mystnb={"figure": {"caption": "Learner codependence of classifiers. By how much the ensemble's negative log-likelihood rises (left) and its accuracy falls (right) on test data when a share of its learners is dropped at random; mean ± one standard deviation over runs, last epoch.", "name": "fig-codependence-digits"}, "image": {"alt": "Two panels over beta, a line for each share of dropped learners. Both losses are near zero up to beta 0.8 and rise steeply at beta 1."}}
 diagnostic_figures.codependence(images, lost)
 
 # %% tags=["remove-input"]
-joint = min(images.betas, key=lambda beta: abs(beta - 1))
-most = lost[
-    (lost["checkpoint"] == images.checkpoints[-1]) & (lost["share"] == max(shares))
-]
+most = lost[lost["drop"] == lost["drop"].max()]
 points = 100 * most.groupby("beta")["accuracy_lost"].mean()
+drop, keep = most[["drop", "keep"]].iloc[0]
 glue("codependence_joint", f"{joint:g}", display=False)
 glue("codependence_points", f"{points[joint]:.1f}", display=False)
-glue(
-    "codependence_independent",
-    f"{points.iloc[0]:.1f}".replace("-", "−"),
-    display=False,
-)
-glue("codependence_share", f"{max(shares):.0%}".replace("%", " %"), display=False)
+alone = f"{points[independent]:.1f}".replace("-", "−")
+glue("codependence_independent", alone, display=False)
+glue("codependence_drop", f"{drop} of {drop + keep} learners", display=False)
 
 # %% [markdown]
-# Without {glue:text}`codependence_share` of its learners the ensemble trained at β = {glue:text}`codependence_joint` loses
+# Without {glue:text}`codependence_drop` the ensemble trained at β = {glue:text}`codependence_joint` loses
 # {glue:text}`codependence_points` points of accuracy, the independent one {glue:text}`codependence_independent`. That is not
-# diversity told once more: in what they know together the two ensembles hardly differ, but one knows it in every
-# part, the other only as a whole. Within seeds, in points:
+# diversity told once more. All learners together, the two ensembles differ little in accuracy ([the β sweep](beta_sweep.ipynb));
+# but of the independent one any two learners are nearly as good as all five, of the joint one they are not. As paired differences
+# to independent training, in points:
 
 # %%
 dropped_most = most.assign(points=100 * most["accuracy_lost"])
@@ -167,15 +165,12 @@ paired[["beta", "mean", "half_width"]].round(2)
 # one-hot class; independent learners make the same ones, for they have seen the same data.
 
 # %% mystnb={"figure": {"caption": "Correlation, about zero, of the errors of every two learners on test data, at both ends of the sweep on digits; first seed, last epoch.", "name": "fig-codependence-errors"}, "image": {"alt": "Two squares of coloured cells, learner by learner. Left, independent training: dark red everywhere, correlations near one. Right, joint training: pale cells off the diagonal."}}
-ends = sorted(
-    {min(images.betas, key=lambda beta: abs(beta - end)) for end in (0, 1)}
-)
-how = {"loss": images.loss, "average": images.average}
+judged = {"loss": images.loss, "average": images.average}
 pairs = {
     beta: jointens.diagnose(
-        *images.read(beta, images.runs[0]), **how
+        *images.read(beta, images.runs[0]), **judged
     ).error_correlations
-    for beta in ends
+    for beta in dict.fromkeys([independent, joint])
 }
 diagnostic_figures.correlations(pairs, diagnostic_figures.stamp_of(images))
 
@@ -183,8 +178,8 @@ diagnostic_figures.correlations(pairs, diagnostic_figures.stamp_of(images))
 # ## Negative control
 #
 # Codependence is an alarm only beside a reference: an honest ensemble of few, weak learners loses much as well when some are
-# dropped (five trees of a random forest lose many points without two of them). So each ensemble is compared with that of β = 0 of its
-# seed, at 40 %; and for the control, half of the independent learners with the other half.
+# dropped ([the how-to](own_ensemble.ipynb) shows a forest). So each ensemble is compared with the independent one of its
+# seed, at 40 %; and for the control, half of the independent learners with the other half, where there are four or more.
 
 # %%
 signs = diagnosed.signs(images)
@@ -194,17 +189,20 @@ signs.groupby("beta")["alarms"].value_counts().rename("runs").reset_index()
 control = diagnosed.control(images)
 print("halves: alarms in any run:", (control["alarms"] != "").any())
 print(
-    "β = 0: alarms in any run:",
-    (signs[signs["beta"] == ends[0]]["alarms"] != "").any(),
+    "independent: alarms in any run:",
+    (signs[signs["beta"] == independent]["alarms"] != "").any(),
 )
-told = signs[signs["beta"] == ends[-1]]["alarms"]
-print("largest β: an alarm in every run:", (told != "").all())
+told = signs[signs["beta"] == joint]["alarms"]
+print("joint: an alarm in every run:", (told != "").all())
 print(
-    "largest β: accuracy lost, in most:",
+    "joint: accuracy lost, in most:",
     told.str.contains("accuracy lost").mean() > 0.5,
 )
-print("accuracy lost at β = 0 is below half a point:", abs(points.iloc[0]) < 0.5)
-print("accuracy lost at the largest β is above 2 points:", points[joint] > 2)
+print(
+    "independent: less than half a point is lost:",
+    abs(points[independent]) < 0.5,
+)
+print("joint: more than two points are lost:", points[joint] > 2)
 
 # %% [markdown]
 # ## What was shown, and what was not
