@@ -109,8 +109,8 @@ summaries.generalisation(tests, shown)
 
 # %% [markdown]
 # Diversity does carry over to test data, and so does the individual loss that pays for it. What does not carry over is their
-# difference: joint training leaves it a little larger on training data, and a little smaller on test data, than
-# independent training does.
+# difference, the ensemble loss: at the last epoch joint training has made it a little smaller than independent training
+# on training data, and a little larger on test data.
 #
 # ## With and without early stopping
 #
