@@ -22,6 +22,7 @@ from .findings import findings_of
 from .report import Report
 
 LEAST_EXAMPLES = 10
+TOO_LARGE = "outputs or targets are so large that losses are not finite; nothing can be said of them"
 
 
 def debias(outputs: Any) -> Any:
@@ -45,7 +46,9 @@ def debias(outputs: Any) -> Any:
     check_outputs(values)
     means = values.mean(-2, keepdim=True)  # (..., M, 1, K)
     debiased = values - (means - means.mean(-3, keepdim=True))
-    return debiased if isinstance(outputs, Tensor) else debiased.numpy()
+    if isinstance(outputs, Tensor):
+        return debiased
+    return (debiased.float() if debiased.dtype == torch.bfloat16 else debiased).numpy()  # numpy has no bfloat16
 
 
 def drop_learners(
@@ -88,6 +91,8 @@ def drop_learners(
             told = f"1 to {most}, the number of learners" if most else "a whole number, at least 1"
             raise ValueError(f"{name} is {value!r}; allowed is {told}")
     mean = increases(outputs, targets, [loss], average, keep=keep, repeats=repeats, generator=generator)[loss]
+    if not mean.isfinite().all():
+        raise ValueError(TOO_LARGE)
     return mean if mean.ndim else mean.item()
 
 
@@ -158,7 +163,7 @@ def diagnose(outputs: Any, targets: Any, *, loss: str, average: str = "scores", 
         others = Case(_checked_reference(reference, outputs, targets, loss, average), targets, loss, average)
     evidence = gather(Case(outputs, targets, loss, average), others)
     if not all(rows[0].isfinite().all() for rows in evidence.means.values()):
-        raise ValueError("outputs are so large that their losses are not finite; nothing can be said of them")
+        raise ValueError(TOO_LARGE)
     advice = "A reference, outputs of independently trained learners, would allow to say more."
     return Report(
         about=_about(outputs, loss, average, others),

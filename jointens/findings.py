@@ -33,6 +33,7 @@ from .resampling import estimate
 
 MOST_SHIFTS, MOST_DRIFT, MATERIAL = 0.15, 0.3, 0.05
 MOST_PAID_BACK, DOUBLED = 0.75, 2.0
+ROUNDING = 1e-9
 MOST_ACCURACY = 0.01  # lost beyond the reference
 
 
@@ -144,9 +145,9 @@ def _against_reference(evidence: Evidence) -> Iterator[Finding]:
     doubled = estimate(ratio).low > DOUBLED
     alarm = doubled and estimate(paid).low > MOST_PAID_BACK
     said = f"{_percent(paid[0])} of the extra diversity is paid back by a larger individual loss"
-    if paid[0] > 1:
+    if paid[0] > 1 + ROUNDING:
         said += ": more than there is, the ensemble is worse."
-    elif paid[0] < 0:
+    elif paid[0] < -ROUNDING:
         said = "Nothing of the extra diversity is paid back: the learners by themselves are better as well."
     else:
         said += ": little of it reaches the ensemble." if alarm else "; the rest reaches the ensemble."

@@ -99,15 +99,22 @@ def _likely_loss(outputs: np.ndarray, targets: np.ndarray) -> str:
     """One output for each example is a value; several are the scores of classes, if targets are whole numbers."""
     if outputs.ndim < 3 or outputs.shape[-1] == 1:
         return "squared_error"
-    whole = targets.dtype.kind in "iu" or (targets.dtype.kind == "f" and (targets == targets.round()).all())
-    return "cross_entropy" if whole and targets.ndim == 1 else "squared_error"
+    return "cross_entropy" if _are_whole(targets) and targets.ndim == 1 else "squared_error"
+
+
+def _are_whole(targets: np.ndarray) -> bool:
+    """Whether these may be classes, perhaps written 0.0 and 1.0."""
+    if targets.dtype.kind != "f":
+        return targets.dtype.kind in "iu"
+    values = targets.astype(float)
+    return bool((np.isfinite(values) & (values == values.round()) & (abs(values) < 2**31)).all())
 
 
 def _diagnosed(source: Path, hint: str, outputs: Any, targets: Any, **how: Any) -> Report:
     """hint: what was guessed, for the message if it does not fit."""
     try:
-        if how["loss"] == "cross_entropy" and isinstance(targets, np.ndarray) and targets.dtype.kind == "f":
-            targets = targets.astype(int) if (targets == targets.round()).all() else targets
+        if how["loss"] == "cross_entropy" and isinstance(targets, np.ndarray) and _are_whole(targets):
+            targets = targets.astype(int)
         return diagnose(outputs, targets, **how)
     except ValueError as error:
         raise InputError(f"{source}: {error}{hint}") from error

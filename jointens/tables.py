@@ -36,7 +36,10 @@ MISSING = (
 )  # fmt: skip
 COMMA = r"[+-]?\d+(,\d+)+"  # 12,5 or 1,000: meant as a number, though it is not clear which
 # The same of 5 %, $3.50, 1 000, a number with a true minus, and dates of digits: no texts to make columns of.
-NUMBERLIKE = r"[+\-−$€£¥\s]*\d[\d.,'\s]*[%$€£¥]?|\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T\s][\d:.]+)?"
+NUMBERLIKE = (
+    r"[+\-−$€£¥\s]*\d+([.,'\s]\d{3})*([.,]\d+)?\s*[%$€£¥]?"
+    r"|(\d{4}([-/.])\d{1,2}\4\d{1,2}|\d{1,2}([-/.])\d{1,2}\5\d{2,4})([T\s][\d:.]+Z?)?"
+)
 
 
 class Table(NamedTuple):

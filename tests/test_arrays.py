@@ -53,6 +53,9 @@ KINDS = {
     "torch": torch.from_numpy,
     "torch float16": lambda values: torch.from_numpy(values).half(),
     "torch with a gradient": lambda values: torch.from_numpy(values).float().requires_grad_(),
+    "list of torch": lambda values: [torch.from_numpy(of) for of in values],
+    "tuple of torch float16": lambda values: tuple(torch.from_numpy(of).half() for of in values),
+    "list of torch with gradients": lambda values: [torch.from_numpy(of).float().requires_grad_() for of in values],
     "torch transposed": lambda values: torch.from_numpy(values).mT.contiguous().mT,
 }
 
@@ -81,7 +84,7 @@ def few_subsets(monkeypatch):
 @functools.cache
 def case(loss):
     """Outputs, targets and a reference, and their report."""
-    outputs, reference = short_numbers((3, 24, 4)), short_numbers((2, 24, 4), seed=1)
+    outputs, reference = short_numbers((3, 24, 4)), short_numbers((3, 24, 4), seed=1)
     targets = short_numbers((24, 4), seed=2) if loss == "squared_error" else np.arange(24) % 4
     return outputs, targets, reference, diagnose(outputs, targets, loss=loss, reference=reference)
 
@@ -120,7 +123,7 @@ def test_classes_of_any_whole_type(kind):
 
 
 def test_regression_may_lack_the_axis_of_outputs_and_have_whole_numbers():
-    outputs, targets, reference = short_numbers((3, 20)), np.arange(20), short_numbers((4, 20), seed=1)
+    outputs, targets, reference = short_numbers((3, 20)), np.arange(20), short_numbers((3, 20), seed=1)
     expected = str(diagnose(outputs[..., None], targets[:, None] * 1.0, loss="squared_error", reference=reference))
     for of, to, against in (
         (outputs, targets, reference),
@@ -211,7 +214,36 @@ def test_what_is_no_ensemble_is_refused_in_one_line():
 def test_a_reference_that_does_not_fit_is_refused_by_its_name():
     outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
     for reference in (
-        outputs[:, :11], outputs[..., :3], outputs[0], outputs.unsqueeze(0), outputs / 0, "none", outputs[:0],
-        np.array([None] * 12),
+        outputs[:, :11], outputs[..., :3], outputs[:2], torch.cat([outputs, outputs]), outputs[0],
+        outputs.unsqueeze(0), outputs / 0, "none", outputs[:0], outputs.softmax(-1), np.array([None] * 12),
     ):  # fmt: skip
         assert refused(outputs, classes, reference=reference).startswith("reference")
+    told = "reference has shape (2, 12, 4); allowed is that of outputs, (3, 12, 4)"
+    assert refused(outputs, classes, reference=outputs[:2]) == told
+    assert "all say the same" in refused(outputs, classes, reference=outputs[:1].expand(3, -1, -1))
+
+
+def test_probabilities_are_no_logits():
+    outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
+    of = outputs.softmax(-1)
+    for told in (of, of.float(), of.half(), of + 2e-4):
+        assert refused(told, classes) == "outputs look like probabilities; allowed are logits: take their logarithm"
+    for taken in (of.log(), of + 5e-4, of * 2 - 0.25):  # the last sums to 1
+        diagnose(taken, classes, loss="cross_entropy")
+    diagnose(of, of[0], loss="squared_error")  # values to predict like any others
+
+
+def test_bfloat16_learners_in_a_list():
+    """numpy knows no bfloat16."""
+    outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
+    learners = [of.bfloat16().requires_grad_() for of in outputs]
+    assert str(diagnose(learners, classes, loss="cross_entropy")) == str(
+        diagnose(outputs.bfloat16(), classes, loss="cross_entropy")
+    )
+    np.testing.assert_allclose(as_tensor(debias(learners), "outputs").float(), debias(outputs), atol=0.1)
+
+
+def test_learners_of_different_shapes_are_refused_in_one_line():
+    outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
+    told = "outputs are tensors of different shapes; allowed are those of one"
+    assert refused([outputs[0], outputs[1, :11]], classes) == refused([outputs[0], outputs[1, 0]], classes) == told

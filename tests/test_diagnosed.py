@@ -7,7 +7,17 @@ import pytest
 import torch
 
 import jointens
-from jointens import Experiment, decompose, diagnosed, drop_learners, stored_outputs, summaries
+from jointens import (
+    Experiment,
+    InputError,
+    decompose,
+    diagnose,
+    diagnosed,
+    drop_learners,
+    evidence,
+    stored_outputs,
+    summaries,
+)
 from jointens.convert import convert
 from jointens.stored import StoredOutputs
 
@@ -77,11 +87,11 @@ def test_dropped_is_a_loop_over_drop_learners(sweeps, dataset, average):
     frame = diagnosed.dropped(stored, shares=(0.2, 0.6), repeats=4, seed=7)
     regression = dataset == "diabetes"
     columns = ["increase", "expected"] if regression else ["increase", "accuracy_lost"]
-    assert list(frame.columns) == ["checkpoint", "beta", "seed", "share", "keep", *columns]
+    assert list(frame.columns) == ["checkpoint", "beta", "seed", "share", "drop", "keep", *columns]
     found = frame[["checkpoint", "beta", "seed", "share"]].itertuples(index=False, name=None)
     assert set(found) == {(*of, share) for of in GRID[1::2] for share in (0.2, 0.6)} and len(frame) == 12
     for row, outputs, targets in rows(frame, stored):
-        assert row["keep"] == {0.2: 4, 0.6: 2}[row["share"]]
+        assert (row["drop"], row["keep"]) == {0.2: (1, 4), 0.6: (3, 2)}[row["share"]]
         for column, loss in {"increase": stored.loss, "accuracy_lost": "zero_one"}.items():
             if column in row:
                 how = {"keep": row["keep"], "repeats": 4, "generator": torch.Generator().manual_seed(7)}
@@ -139,7 +149,7 @@ def by_hand(outputs, targets):
 
 
 def test_learners_that_are_all_the_same_have_nothing_to_fall():
-    stored = by_hand(torch.ones(3, 5, 1), torch.arange(5.0))
+    stored = by_hand(torch.ones(5, 5, 1), torch.arange(5.0))
     assert diagnosed.debiased(stored)["fall"].tolist() == [0.0]
     assert diagnosed.dropped(stored)["increase"].tolist() == [0.0] * 3
 
@@ -147,6 +157,45 @@ def test_learners_that_are_all_the_same_have_nothing_to_fall():
 def test_of_a_single_learner_none_is_dropped():
     stored = by_hand(torch.arange(5.0).reshape(1, 5, 1), torch.arange(5.0) ** 2)
     assert diagnosed.debiased(stored)["fall"].tolist() == [0.0]
-    frame = diagnosed.dropped(stored)
-    assert frame["keep"].tolist() == [1] * 3
-    assert frame["increase"].tolist() == frame["expected"].tolist() == [0.0] * 3
+    with pytest.raises(InputError, match=r"of 1 learners no share of \[0\.2, 0\.4, 0\.6\] is one to drop"):
+        diagnosed.dropped(stored)
+
+
+def test_each_number_of_dropped_learners_has_one_row():
+    stored = by_hand(torch.randn(3, 12, 1).double(), torch.arange(12.0))
+    frame = diagnosed.dropped(stored)  # of 3 learners the shares are 0, 1 and 1
+    assert frame[["share", "drop", "keep"]].to_numpy().tolist() == [[0.4, 1, 2]]
+    frame = diagnosed.dropped(stored, shares=(0.9, 0.1, 0.5))
+    assert frame[["share", "drop", "keep"]].to_numpy().tolist() == [[0.5, 1, 2], [0.9, 2, 1]]
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.2, 1.5, float("nan")])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(InputError, match=rf"^share is {share}; allowed is above 0 and below 1$"):
+        diagnosed.dropped(by_hand(torch.ones(5, 5, 1), torch.arange(5.0)), shares=(0.4, share))
+
+
+@pytest.mark.parametrize("dataset", ["diabetes", "digits"])
+def test_signs_and_their_control_are_those_of_diagnose(sweeps, dataset, monkeypatch):
+    monkeypatch.setattr(evidence, "REPEATS", 3)
+    stored, names = sweeps[dataset], ["constant shifts", "systematic drift"]
+
+    def told(outputs, targets, others):
+        report = diagnose(outputs, targets, loss=stored.loss, average=stored.average, reference=others)
+        return [*(report[name].value for name in names), ", ".join(report.alarms)]
+
+    columns = [name.replace(" ", "_") for name in names] + ["alarms"]
+    for row in diagnosed.signs(stored, "best").to_dict("records"):
+        outputs, targets = stored.read(row["beta"], row["seed"], "best")
+        others = stored.read(0, row["seed"], "best")[0] if row["beta"] else None
+        assert [row[name] for name in columns] == told(outputs, targets, others)
+    control = diagnosed.control(stored)
+    assert list(control.columns) == ["seed", "ratio", *columns] and control["seed"].tolist() == list(stored.runs)
+    for row in control.to_dict("records"):
+        outputs, targets = stored.read(0, row["seed"])
+        assert [row[name] for name in columns] == told(outputs[:2], targets, outputs[2:4])
+
+
+def test_of_three_learners_there_are_no_halves():
+    frame = diagnosed.control(by_hand(torch.randn(3, 12, 1).double(), torch.arange(12.0)))
+    assert frame.empty and list(frame) == ["seed", "ratio", "constant_shifts", "systematic_drift", "alarms"]

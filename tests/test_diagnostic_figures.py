@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import jointens
-from jointens import diagnosed, diagnostic_figures, published_tabular
+from jointens import InputError, diagnosed, diagnostic_figures, published_tabular
 from jointens.convert import convert
 from jointens.published_tabular import COLUMNS
 
@@ -40,6 +40,18 @@ def test_the_course_shows_training_and_test_data_of_each_beta(regression):
     assert figure._supxlabel.get_text() == jointens.figures.stamp(regression)
 
 
+@pytest.mark.parametrize("keys", [{}, {"measure_test": True, "measured_size": 0}, {"measured_size": 20}])
+def test_a_course_needs_training_and_test_data(tiny, keys):
+    results = jointens.run(tiny(dataset="diabetes", train_size=None, learning_rate=0.01, **keys), progress=False)
+    with pytest.raises(InputError, match="needs losses on training and on test data: measure_test and measured_size"):
+        diagnostic_figures.course(results, [0, 1])
+
+
+def test_the_course_of_classes_is_in_nats(tiny):
+    figure = diagnostic_figures.course(jointens.run(tiny(measure_test=True), progress=False), [0, 1])
+    assert figure.axes[0].get_ylabel() == "nats"
+
+
 def test_the_explosion_is_mean_and_deviation_over_runs_at_both_checkpoints(regression):
     stored = jointens.stored_outputs(regression)
     frame = diagnosed.explosion(stored)
@@ -67,7 +79,7 @@ def test_codependence_of_regression_has_the_formulas_circles_and_one_panel(regre
     (circles,) = [of for of in axes.get_lines() if of.get_marker() == "o" and len(of.get_xdata())]
     last = frame[frame["checkpoint"] == "last"].groupby("beta")
     np.testing.assert_allclose(circles.get_ydata(), last["expected"].mean())
-    np.testing.assert_allclose(line(axes, "without 50 %")[1], last["increase"].mean())
+    np.testing.assert_allclose(line(axes, "without 2 of 4")[1], last["increase"].mean())
 
 
 def test_codependence_of_classes_has_accuracy_and_no_formula(classes):
@@ -75,9 +87,9 @@ def test_codependence_of_classes_has_accuracy_and_no_formula(classes):
     frame = diagnosed.dropped(stored, shares=[0.2, 0.4], repeats=3)
     figure = diagnostic_figures.codependence(stored, frame)
     last = frame[(frame["checkpoint"] == "last") & (frame["share"] == 0.4)].groupby("beta")
-    np.testing.assert_allclose(line(figure.axes[1], "without 40 %")[1], 100 * last["accuracy_lost"].mean())
+    np.testing.assert_allclose(line(figure.axes[1], "without 2 of 5")[1], 100 * last["accuracy_lost"].mean())
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["without 20 %", "without 40 %"]
+    assert [text.get_text() for text in legend.get_texts()] == ["without 1 of 5", "without 2 of 5"]
 
 
 def test_the_authors_files_are_named_as_such(regression, tmp_path):
@@ -110,13 +122,16 @@ def table(shift):
 
 
 def test_the_four_sets_have_a_column_each_with_paired_differences():
-    figure = diagnostic_figures.four_sets({"one": table(0.25), "other": table(-0.25)})
+    figure = diagnostic_figures.four_sets({"weather": table(0.25), "abalone": table(-0.25)})
     assert len(figure.axes) == 8
-    assert [axes.get_title() for axes in figure.axes[:2]] == ["one", "other"]
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["weather", "abalone"]
     for axes, change in zip(figure.axes[2:4], (0.25, -0.25), strict=True):
         lines = [of for of in axes.get_lines() if of.get_linestyle() == "--"]
         np.testing.assert_allclose(lines[0].get_ydata().astype(float), [0, change])
     assert "constant" in figure.axes[6].get_ylabel()
+    told, about = figure._supxlabel.get_text(), published_tabular.published_experiment
+    assert "M = 10 · 3 seeds · " in told and told.startswith("results with other hyperparameters · ")
+    assert told.endswith(f"weather {about('weather').hash}, abalone {about('abalone').hash}")
 
 
 def test_what_is_published_is_whole_and_of_the_shipped_profiles():

@@ -160,3 +160,12 @@ def test_targets_are_shared_by_all_ensembles():
     outputs, targets = draw((4,), 3, 10, 2, "squared_error", seed=0)
     with pytest.raises(ValueError, match=r"targets have shape \(4, 10, 2\)"):
         drop_learners(outputs, targets, keep=1)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "zero_one"])
+def test_probabilities_are_no_logits(loss):
+    outputs, targets = draw((2,), 3, 10, 4, "cross_entropy", seed=0)
+    told = "^outputs look like probabilities; allowed are logits: take their logarithm$"
+    with pytest.raises(ValueError, match=told):
+        drop_learners(outputs.softmax(-1), targets[0], keep=1, loss=loss)
+    assert drop_learners(outputs.softmax(-1).log(), targets[0], keep=1, loss=loss).shape == (2,)

@@ -27,9 +27,11 @@ def shipped(tmp_path, monkeypatch, tiny, tabular_root):
 
 @pytest.mark.realdata
 def test_a_whole_sweep_becomes_a_table(shipped):
+    assert published_tabular.published_experiment("abalone").hash == shipped.hash
     results = jointens.run(shipped, progress=False)
     folder = publish(results.folder)
     table = published_tabular.published_tables()["abalone"]
+    assert tuple(table.columns) == published_tabular.COLUMNS and table.notna().all().all()
     tests = results.tests().sort_values(["checkpoint", "beta", "seed"])
     for column in ("ensemble", "individual", "diversity", "train_ensemble"):
         np.testing.assert_allclose(table[column], tests[column], rtol=1e-5)

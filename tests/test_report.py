@@ -97,7 +97,7 @@ def test_what_is_reported(number, drops):
         ("cross_entropy", ["codependence", "accuracy lost"]),
     ):
         outputs, targets = draw((), number, 24, 3, loss, seed=0)
-        others, _ = draw((), 3, 24, 3, loss, seed=1, scale=0.5)
+        others, _ = draw((), number, 24, 3, loss, seed=1, scale=0.5)
         alone = diagnose(outputs, targets, loss=loss)
         assert [of.name for of in alone.findings] == [*BASE, *dropped(number, drops, *kinds)]
         beside = diagnose(outputs, targets, loss=loss, reference=others)
@@ -105,14 +105,14 @@ def test_what_is_reported(number, drops):
         if loss == "cross_entropy" and number > 2:
             compared.insert(1, "accuracy lost, beyond reference")
         assert [of.name for of in beside.findings] == [*BASE, *dropped(number, drops, *kinds), *compared]
-        assert alone.advice and not beside.advice and "reference of 3" in beside.about
+        assert alone.advice and not beside.advice and beside.about == f"{alone.about[:-1]}, beside a reference."
         assert alone.error_correlations.shape == (number, number)
 
 
 def test_what_it_is_about():
     outputs, targets = draw((), 4, 20, 3, "cross_entropy", seed=0)
-    told = diagnose(outputs, targets, loss="cross_entropy", average="probabilities", reference=outputs[:2]).about
-    assert told == "4 learners on 20 examples, cross-entropy, average of probabilities; reference of 2."
+    told = diagnose(outputs, targets, loss="cross_entropy", average="probabilities", reference=outputs / 3).about
+    assert told == "4 learners on 20 examples, cross-entropy, average of probabilities, beside a reference."
     outputs, targets = draw((), 4, 20, 3, "squared_error", seed=0)
     assert diagnose(outputs, targets, loss="squared_error").about == "4 learners on 20 examples, squared error."
 
@@ -147,7 +147,7 @@ def test_no_number_and_no_sentence_is_nonsense(name, against):
     reference = {"itself": outputs, "one learner": outputs[:1], "all the same": same}.get(against)
     try:
         report = diagnose(outputs, targets, loss=loss, reference=reference)
-    except ValueError as error:  # a reference without diversity may be refused
+    except ValueError as error:  # a reference without diversity is refused
         alike = (outputs == outputs[0]).all()
         assert str(error).startswith("reference") and (against in ("one learner", "all the same") or alike)
         return
@@ -165,3 +165,41 @@ def test_a_reference_that_is_the_ensemble_itself_has_no_extra_to_pay_back():
     report = diagnose(outputs, targets, loss="squared_error", reference=outputs)
     assert report["diversity, ratio to reference"].text == "1 [1, 1]"
     assert "paid back" not in [of.name for of in report.findings]  # 0 % of nothing
+
+
+@pytest.mark.parametrize(
+    ("off", "said"),
+    [
+        (0, r"Nothing of the extra diversity is paid back: the learners by themselves are better as well\."),
+        (2, r"[\d.]+ % of the extra diversity is paid back by a larger individual loss; the rest reaches .*"),
+        (2.9, r"89 % of the extra .* individual loss: little of it reaches the ensemble\."),
+        (4, r"\d\d\d % of the extra .* individual loss: more than there is, the ensemble is worse\."),
+    ],
+)
+def test_what_is_said_of_what_is_paid_back(off, said):
+    """Nine times the diversity, and an ensemble that is `off`, beside a reference that is off by 3."""
+    targets, noise = torch.linspace(-1, 1, 60), torch.randn(4, 60, generator=torch.Generator().manual_seed(0))
+    noise -= noise.mean(0)
+    outputs, others = targets + off + 3 * noise, targets + 3 + noise
+    paid = diagnose(outputs, targets, loss="squared_error", reference=others)["paid back"]
+    assert re.fullmatch(said, paid.sentence) and paid.alarm == (off > 2)
+
+
+def test_what_is_paid_back_whole_is_no_more_than_there_is_by_rounding():
+    targets, chance = np.linspace(-1, 1, 60), np.random.default_rng(0)
+    for _ in range(10):
+        outputs, noise = targets + chance.normal(size=(6, 60)) / 3, chance.normal(size=(6, 60))
+        report = diagnose(outputs + noise - noise.mean(0), targets, loss="squared_error", reference=outputs)
+        assert report["ensemble loss, below reference"].value == pytest.approx(0, abs=1e-14)
+        assert "worse" not in report["paid back"].sentence
+
+
+@pytest.mark.parametrize("case", ["outputs", "targets", "reference", "logits"])
+def test_losses_that_are_not_finite_are_refused(case):
+    outputs, targets = draw((), 3, 20, 2, "squared_error", seed=0)
+    how = {"loss": "squared_error"} | ({"reference": 1e200 * outputs} if case == "reference" else {})
+    if case == "logits":
+        outputs, targets, how = 1.5e308 * outputs.sign(), torch.arange(20) % 2, {"loss": "cross_entropy"}
+    with pytest.raises(ValueError, match=r"losses are not finite; nothing can be said of them$") as error:
+        diagnose(outputs * (1e200 if case == "outputs" else 1), targets * (1e200 if case == "targets" else 1), **how)
+    assert "\n" not in str(error.value)

@@ -1,6 +1,7 @@
 """`python -m jointens show`: the diagnosis of stored outputs in text, and one line for what cannot be shown."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -176,8 +177,8 @@ def test_a_file_of_arrays_with_and_without_a_reference(tmp_path, shown, loss):
     alone = saved(tmp_path, outputs=outputs, targets=targets, names=np.array(["a", "b"]))
     assert shown(alone) == f"{diagnose(outputs, targets, loss=loss)}\n"
     assert shown(alone, f"loss={loss}") == shown(alone)
-    beside = saved(tmp_path, outputs=outputs, targets=targets, reference=outputs[:2] / 3)
-    assert shown(beside) == f"{diagnose(outputs, targets, loss=loss, reference=outputs[:2] / 3)}\n"
+    beside = saved(tmp_path, outputs=outputs, targets=targets, reference=outputs / 3)
+    assert shown(beside) == f"{diagnose(outputs, targets, loss=loss, reference=outputs / 3)}\n"
 
 
 def test_keys_of_a_file_of_arrays(tmp_path, shown, refused):
@@ -194,6 +195,36 @@ def test_keys_of_a_file_of_arrays(tmp_path, shown, refused):
     assert refused(whole, "beta=1").startswith("show: unknown key 'beta'; the nearest known one is ")
 
 
+@pytest.mark.parametrize(
+    ("outputs", "targets", "loss"),
+    [
+        ((4, 30), np.arange(30) % 3, "squared_error"),
+        ((4, 30, 1), np.arange(30) % 3, "squared_error"),
+        ((4, 30, 3), np.arange(30) % 3, "cross_entropy"),
+        ((4, 30, 3), np.arange(30) % 3 * 1.0, "cross_entropy"),
+        ((4, 30, 2), (np.arange(30) % 2).astype("float16"), "cross_entropy"),
+        ((4, 30, 3), np.arange(90).reshape(30, 3) % 7, "squared_error"),
+        ((4, 30, 3), np.arange(90).reshape(30, 3) / 7, "squared_error"),
+    ],
+)
+def test_the_loss_follows_from_the_shapes_and_the_targets(tmp_path, shown, outputs, targets, loss):
+    outputs = np.random.default_rng(0).normal(size=outputs)
+    whole = targets.astype(int) if loss == "cross_entropy" else targets
+    assert shown(saved(tmp_path, outputs=outputs, targets=targets)) == f"{diagnose(outputs, whole, loss=loss)}\n"
+
+
+def test_a_loss_that_was_guessed_is_told_beside_what_does_not_fit(tmp_path, refused):
+    outputs, targets = arrays()
+    file = saved(tmp_path, outputs=outputs, targets=targets + 0.5)
+    told = refused(file)
+    assert told.startswith(f"{file}: targets have shape (30,)")
+    assert told.endswith(" (read as squared_error; loss=… says otherwise)")
+    assert "otherwise" not in refused(file, "loss=squared_error")
+    assert "integer classes" in refused(file, "loss=cross_entropy")
+    file = saved(tmp_path, outputs=np.exp(outputs) / np.exp(outputs).sum(-1, keepdims=True), targets=targets)
+    assert refused(file).endswith("take their logarithm (read as cross_entropy; loss=… says otherwise)")
+
+
 def test_arrays_that_do_not_fit_are_one_line(tmp_path, refused):
     outputs, targets = arrays()
     for named, told in (
@@ -207,6 +238,7 @@ def test_arrays_that_do_not_fit_are_one_line(tmp_path, refused):
         ({"outputs": outputs, "targets": 0 * targets}, "targets are all 0"),
         ({"outputs": outputs, "targets": targets + 1}, "classes 1..3"),
         ({"outputs": outputs, "targets": targets.astype(str)}, "targets are of <U21"),
+        ({"outputs": outputs, "targets": np.where(targets, 1, np.inf)}, "targets"),
         ({"outputs": outputs, "targets": np.array(1)}, "targets have shape ()"),
         ({"outputs": np.array(1.0), "targets": targets}, "outputs have shape ()"),
         ({"outputs": outputs, "targets": targets, "reference": outputs[:, 1:]}, "reference"),
@@ -257,3 +289,10 @@ def test_output_that_is_closed_early_gives_no_traceback(tmp_path):
     told = process.stderr.read()
     assert process.wait(60) == 141 and told == ""
     process.stderr.close()
+
+
+def test_a_terminal_that_knows_no_greek(sweeps):
+    call = [sys.executable, "-m", "jointens", "show", str(sweeps["diabetes"].folder), "beta=1"]
+    done = subprocess.run(call, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, timeout=60)
+    assert done.returncode == 0 and done.stderr == b""
+    assert done.stdout.startswith(b"? = 1, seed 0, last; reference ? = 0\n3 learners on ")

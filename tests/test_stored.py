@@ -1,5 +1,6 @@
 """Stored outputs, ours and the authors': every ensemble of a sweep, and one line for what is not there."""
 
+import dataclasses
 import json
 import shutil
 
@@ -58,6 +59,21 @@ def test_they_are_those_that_the_cells_tell_of(sweep):
             assert ensemble == pytest.approx(record["test"][checkpoint]["ensemble"], rel=1e-5)
 
 
+def test_the_ends_of_the_grid_and_what_is_needed(sweep):
+    stored = stored_outputs(sweep)
+    assert (stored.independent, stored.joint) == (0, 1)
+    other = dataclasses.replace(stored, betas=(-2.0, 0.25, 0.5, 1.5, 3.0))
+    assert (other.independent, other.joint) == (0.25, 0.5)
+    assert stored.need() is stored is stored.need(loss="squared_error", learners=3)
+    for needed, told in (
+        ({"loss": "cross_entropy"}, "outputs judged by squared_error; needed here is cross_entropy"),
+        ({"learners": 4}, "ensembles of 3; needed here are 4 learners"),
+    ):
+        with pytest.raises(InputError) as error:
+            stored.need(**needed)
+        assert str(error.value) == f"{sweep.folder} holds {told}"
+
+
 def test_a_folder_may_be_named_in_any_way(sweep, monkeypatch):
     monkeypatch.chdir(sweep.folder.parent)
     for source in (sweep, sweep.folder, str(sweep.folder), sweep.folder.name):
@@ -73,8 +89,11 @@ def test_the_classes_of_classification_stay_whole_numbers(tiny):
 
 
 def test_only_seeds_with_the_outputs_of_every_beta_are_there(copy):
-    copy.path(Cell(0.5, 3), ".npz").unlink()
-    assert stored_outputs(copy).runs == stored_outputs(copy.folder).runs == (0,)
+    copy.path(Cell(0.5, 3), ".npz").unlink()  # as in a grid that grew
+    for source in (copy, copy.folder):
+        with pytest.warns(UserWarning) as told:
+            assert stored_outputs(source).runs == (0,)
+        assert [str(of.message) for of in told] == [f"{copy.folder}: 1 of 2 seeds lack a β and are left out"]
     copy.path(Cell(1.0, 0)).unlink()  # that cell is not done
     with pytest.raises(InputError, match="holds no seed with the learners' outputs for every β: it was trained with"):
         stored_outputs(copy)

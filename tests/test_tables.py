@@ -168,13 +168,25 @@ OWN = "has its own, only csv:PATH takes one"
 NAMES = (
     "digits, diabetes, CIFAR-10, CIFAR-100, SVHN, ImageNet, toy-imagenet, bioconcentration, facebook, weather, abalone"
 )
-NO_NUMBER = "is no number; correct it, or leave it empty"
+NO_NUMBER = "is no number; correct it, or leave it empty; remove the column if it holds dates"
 COMMA = "'12,5' is no number; write a decimal point, and nothing between thousands"
 INFINITE = "is not finite; allowed are numbers up to 1e+30"
 TEXTS = "allowed are at most 50, and some more than once: remove the column if it holds names, dates or remarks"
 UTF8 = "it is not UTF-8 text; save the table as UTF-8"
 COMMAS = {f"area_{row}": "12,5" for row in range(ROWS)}
-DATES = {f"city_{row}": f"2024-01-{row + 1:02}" for row in range(ROWS)}
+NAMED = {f"city_{row}": f"house {row + 1:02}" for row in range(ROWS)}
+DISGUISED = [
+    "5 %",
+    "$3.50",
+    "−4",
+    "1 000",
+    "2 500 €",
+    "12,5 %",
+    "2020-01-31",
+    "31.01.2020",
+    "1/2/2020",
+    "2020-01-31 12:30",
+]
 
 
 @pytest.mark.parametrize(
@@ -182,6 +194,7 @@ DATES = {f"city_{row}": f"2024-01-{row + 1:02}" for row in range(ROWS)}
     [
         ({"target": None}, f"dataset is houses.csv, which needs the key target, the column to predict; {COLUMNS}"),
         ({"target": "prize"}, f"target is 'prize', no column of houses.csv; the nearest is 'price'; {COLUMNS}"),
+        ({"target": "PRICE"}, f"target is 'PRICE', no column of houses.csv; the nearest is 'price'; {COLUMNS}"),
         ({"dataset": "digits"}, f"target is 'price'; digits {OWN}"),
         ({"dataset": "abalone"}, f"target is 'price'; abalone {OWN}"),
         ({"dataset": "csv:"}, "dataset is 'csv:'; allowed is csv:PATH, the path of a table"),
@@ -234,7 +247,7 @@ def test_keys_that_do_not_fit_are_one_line(houses, tmp_path, keys, message):
         (table(area_3="inf"), f", line 5, column 'area': 'inf' {INFINITE}"),
         (table(price_3="-Infinity"), f", line 5, column 'price': '-Infinity' {INFINITE}"),
         (table(area_3="1e31"), f", line 5, column 'area': '1e31' {INFINITE}"),
-        (table(**DATES), f", line 2, column 'city': '2024-01-01' is one of 30 different texts in 30 rows; {TEXTS}"),
+        (table(**NAMED), f", line 2, column 'city': 'house 01' is one of 30 different texts in 30 rows; {TEXTS}"),
         (
             "name,price\n" + "".join(f"n{row % 51},{row}\n" for row in range(60)),
             f", line 2, column 'name': 'n0' is one of 51 different texts in 60 rows; {TEXTS}",
@@ -245,6 +258,28 @@ def test_what_is_wrong_with_a_file_is_one_line(houses, content, message):
     with pytest.raises(InputError) as caught:
         houses(content)
     assert str(caught.value) == f"houses.csv{message}"
+
+
+def texts(*kinds):
+    return "kind,price\n" + "".join(f'"{kinds[row % len(kinds)]}",{row}\n' for row in range(24))
+
+
+@pytest.mark.parametrize("entry", DISGUISED)
+def test_numbers_in_disguise_and_dates_are_no_texts(houses, entry):
+    with pytest.raises(InputError) as caught:
+        houses(texts(entry, entry.replace("5", "6"), "none told", entry))
+    assert str(caught.value) == f"houses.csv, line 2, column 'kind': '{entry}' {NO_NUMBER}"
+
+
+KINDS = ["A1,B2,C3", "1st,2nd,3rd", "type 1,type 2", "5 %,a,b", "10-20,20-30", "2 rooms,3 rooms", "F-16,4x4,€"]
+
+
+@pytest.mark.parametrize("kinds", KINDS)
+def test_texts_with_digits_in_them_are_texts(houses, kinds):
+    kinds = kinds.split(",")
+    inputs, _ = houses(texts(*kinds)).about_data.read()
+    expected = [[float(kinds[row % len(kinds)] == kind) for kind in sorted(kinds)] for row in range(24)]
+    assert inputs.tolist() == expected
 
 
 def test_fifty_texts_are_allowed_and_ten_rows_are_enough(houses):
