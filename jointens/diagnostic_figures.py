@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from .errors import InputError
 from .figures import CHECKPOINTS, lines_over_beta, named, stamp, styled
@@ -160,6 +161,7 @@ def four_sets(tables: dict[str, pd.DataFrame]) -> Figure:
                     axes.axhline(0, color="black", linewidth=0.8, zorder=1)
                 if metric == "diversity":
                     axes.set_yscale("log")
+                    axes.yaxis.set_minor_formatter(NullFormatter())
                 if column == 0:
                     axes.set_ylabel(label)
                 axes.tick_params(labelsize=8)

@@ -68,7 +68,7 @@ def _shifts(evidence: Evidence) -> Finding:
         f"{_percent(share[0])} of what separates the learners is a constant shift of each, which cancels in the "
         "average and tells nothing about any example."
         if alarm
-        else f"Constant shifts of the learners make up {_percent(share[0])} of what separates them."
+        else f"Constant shifts of the learners make up {_percent(share[0].clamp_min(0))} of what separates them."
     )
     return _found("constant shifts", share, said, alarm, unit="%")
 

@@ -252,7 +252,8 @@ def verdicts(runs: dict[str, pd.DataFrame], betas: Sequence[float]) -> pd.DataFr
 def changes(runs: dict[str, pd.DataFrame], beta: float) -> pd.DataFrame:
     """What β changes against the reference on training and on test data, a row for each sweep and checkpoint.
 
-    Paired differences of the ensemble loss with the half-widths of their 95 % t intervals, and diversity as a ratio.
+    Paired differences of the ensemble loss with the half-widths of their 95 % t intervals, "higher" or "lower" behind
+    those whose interval leaves out zero; and diversity as a ratio.
 
     Args:
         runs: the sweeps' names, and their `Results.tests`.
@@ -268,7 +269,8 @@ def changes(runs: dict[str, pd.DataFrame], beta: float) -> pd.DataFrame:
             told = {}
             for column, metric in (("Δ training loss", "train_ensemble"), ("Δ test loss", "ensemble")):
                 row = of.loc[metric]
-                told[column] = f"{_number(row['difference'], '+.4f', row['half_width'])}, {row['verdict']}"
+                said = row["verdict"] if row["verdict"] in ("higher", "lower") else ""
+                told[column] = f"{_number(row['difference'], '+.4f', row['half_width'])} {said}".strip()
             diversity = of.loc["diversity"]
             told["diversity"] = f"× {_number(diversity['beta'] / diversity['reference'], '.0f')}"
             rows[name, checkpoint] = told

@@ -19,16 +19,12 @@
 
 # %% tags=["parameters"]
 profile = "profiles/diabetes_ensembles.yml"  # trained if it is not there yet
-saved = (
-    None  # in its place a results folder, of any sweep whose outputs were stored
-)
-released = None  # or a file of the authors' outputs: deep_ensemble_<dataset>….json
+saved = None  # or a results folder in which outputs were stored
+released = None  # or a file of the authors' outputs
 classifier = (
     "profiles/digits.yml"  # of the second part, trained if it is not there yet
 )
-saved_classifier = (
-    None  # in its place a results folder: any run on images with outputs
-)
+saved_classifier = None  # or a results folder, of any run on images
 shares = [0.2, 0.4, 0.6]  # of the learners that are dropped
 repeats = 100  # subsets that are drawn for each test example
 
@@ -132,7 +128,7 @@ digits = saved_classifier
 if digits is None:
     digits = jointens.run(jointens.Experiment.from_profile(classifier))
 images = jointens.stored_outputs(digits).need(loss="cross_entropy")
-independent, joint = images.independent, images.joint  # the β nearest to 0 and to 1
+independent, joint = images.independent, images.joint
 lost = diagnosed.dropped(images, checkpoints=images.checkpoints[-1:], **how)
 
 # %% mystnb={"figure": {"caption": "Learner codependence of classifiers. By how much the ensemble's negative log-likelihood rises (left) and its accuracy falls (right) on test data when a share of its learners is dropped at random; mean ± one standard deviation over runs, last epoch.", "name": "fig-codependence-digits"}, "image": {"alt": "Two panels over beta, a line for each share of dropped learners. Both losses are near zero up to beta 0.8 and rise steeply at beta 1."}}
@@ -158,7 +154,7 @@ glue("codependence_drop", f"{drop} of {drop + keep} learners", display=False)
 # %%
 dropped_most = most.assign(points=100 * most["accuracy_lost"])
 paired = summaries.over_beta(dropped_most, "points", paired=True)
-paired[["beta", "mean", "half_width"]].round(2)
+paired[["beta", "mean", "half_width"]].dropna().round(2)
 
 # %% [markdown]
 # How two learners' errors go together shows the same from another side. An error is a learner's probabilities minus the

@@ -19,10 +19,8 @@
 
 # %% tags=["parameters"]
 profile = "profiles/diabetes_ensembles.yml"  # trained if it is not there yet
-saved = (
-    None  # in its place a results folder, of any sweep whose outputs were stored
-)
-released = None  # or a file of the authors' outputs: deep_ensemble_<dataset>….json
+saved = None  # or a results folder in which outputs were stored
+released = None  # or a file of the authors' outputs
 
 # %%
 # %matplotlib inline
@@ -36,7 +34,7 @@ source = released or saved
 if source is None:
     source = jointens.run(jointens.Experiment.from_profile(profile))
 stored = jointens.stored_outputs(source).need(learners=2)
-independent, joint = stored.independent, stored.joint  # the β nearest to 0 and to 1
+independent, joint = stored.independent, stored.joint
 
 # %% [markdown]
 # ## What is taken away

@@ -21,10 +21,8 @@
 
 # %% tags=["parameters"]
 profile = "profiles/diabetes_ensembles.yml"  # trained if it is not there yet
-saved = (
-    None  # in its place a results folder, of any sweep whose outputs were stored
-)
-released = None  # or a file of the authors' outputs: deep_ensemble_<dataset>….json
+saved = None  # or a results folder in which outputs were stored
+released = None  # or a file of the authors' outputs
 
 # %%
 # %matplotlib inline
@@ -37,7 +35,7 @@ source = released or saved
 if source is None:
     source = jointens.run(jointens.Experiment.from_profile(profile))
 stored = jointens.stored_outputs(source).need(learners=2)
-independent, joint = stored.independent, stored.joint  # the β nearest to 0 and to 1
+independent, joint = stored.independent, stored.joint
 frame = diagnosed.explosion(stored)
 
 # %% mystnb={"figure": {"caption": "The first diagnostic. Loss of the ensemble on test data (left) and diversity there, on a log axis (right), over $\\beta$; mean ± one standard deviation over runs, as in the authors' notebook.", "name": "fig-explosion"}, "image": {"alt": "Two panels over beta. Left, the ensemble's test loss, almost level, with wide bands. Right, diversity on a logarithmic axis: it grows slowly at first and steeply towards beta 1."}}
@@ -65,15 +63,11 @@ glue("explosion_half", f"{means[between] / means[independent]:.1f}", display=Fal
 # their test data are. Within runs the difference is much more certain:
 
 # %%
-paired = summaries.over_beta(frame, "ensemble", paired=True)
-paired.pivot(
-    index="beta", columns="checkpoint", values=["mean", "half_width"]
-).round(4)
+summaries.table(frame)
 
 # %% [markdown]
-# `mean` is the mean difference of the ensemble's test loss to that at β = {glue:text}`explosion_independent`, `half_width` half
-# of its 95 % t interval. (Of ensembles whose runs do not share split and initial weights between β, as those of the authors' code, the
-# interval is about as wide as the bands.)
+# Δ is the mean difference to β = {glue:text}`explosion_independent` of the same run, with its 95 % t interval. (Of ensembles whose
+# runs do not share split and initial weights between β, as those of the authors' code, the interval is about as wide as the bands.)
 #
 # ## Who pays
 #

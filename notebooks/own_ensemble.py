@@ -26,9 +26,9 @@ from sklearn.preprocessing import StandardScaler
 
 inputs, target = load_diabetes(return_X_y=True)
 parts = train_test_split(inputs, target[:, None], random_state=seed)
-scale_inputs, scale_target = (StandardScaler().fit(part) for part in parts[::2])
-X_train, X_test = (scale_inputs.transform(part) for part in parts[:2])
-y_train, y_test = (scale_target.transform(part)[:, 0] for part in parts[2:])
+scales = [StandardScaler().fit(part) for part in parts[::2]]
+X_train, X_test = (scales[0].transform(part) for part in parts[:2])
+y_train, y_test = (scales[1].transform(part)[:, 0] for part in parts[2:])
 
 # %% [markdown]
 # ## With scikit-learn
@@ -66,9 +66,7 @@ jointens.diagnose(outputs, y_test, loss="squared_error")
 import torch
 from torch import nn
 
-x, y, x_test = (
-    torch.tensor(part, dtype=torch.float32) for part in (X_train, y_train, X_test)
-)
+x, y, x_test = (torch.Tensor(part) for part in (X_train, y_train, X_test))
 
 
 def network():
@@ -81,7 +79,7 @@ def trained(objective):
     learners = nn.ModuleList(network() for _ in range(10))
     optimiser = torch.optim.Adam(learners.parameters(), lr=1e-2)
     for _ in range(200):
-        outputs = torch.stack([learner(x)[:, 0] for learner in learners])  # (M, N)
+        outputs = torch.stack([learner(x)[:, 0] for learner in learners])
         optimiser.zero_grad()
         objective(outputs).backward()
         optimiser.step()

@@ -125,8 +125,8 @@ summaries.table(tests)
 
 # %% [markdown]
 # With early stopping the test loss at β = {glue:text}`tabular_joint` differs from that at β = 0 by
-# {glue:text}`tabular_ensemble_best_difference`: no difference is seen. The epoch at which training overfits is about the same for
-# every β, and before it there is little to collude for. The learners are apart all the same, with
+# {glue:text}`tabular_ensemble_best_difference`: no difference is seen. The best epoch is about the same for every β, and
+# there overfitting has hardly begun. The learners are apart all the same, with
 # {glue:text}`tabular_diversity_best_ratio` times the diversity.
 #
 # So whether one *sees* that joint training does not generalise depends on when one stops. That the learners

@@ -110,6 +110,13 @@ def test_parameters_that_no_profile_can_hold_have_none(copy):
     assert executed.profiles_of(copy, "beta_sweep") == ["digits"]
 
 
+def test_profiles_that_a_chapter_names_are_among_its_sources(copy):
+    assert executed.profiles_of(copy, "codependence") == ["diabetes_ensembles", "digits"]
+    before = set(executed.stale(copy, "codependence"))
+    edited(copy / "notebooks" / "profiles" / "digits.yml", "momentum: 0.8\n")
+    assert set(executed.stale(copy, "codependence")) - before == {"notebooks/profiles/digits.yml has changed"}
+
+
 def test_what_has_no_part_in_the_outputs_makes_nothing_stale(copy):
     for unimported in ("jointens/__main__.py", "notebooks/profiles/diabetes.yml", "pyproject.toml"):
         edited(copy / unimported, "\n")

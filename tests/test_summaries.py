@@ -117,6 +117,16 @@ def test_compare_and_verdicts():
     ]
 
 
+def test_changes_are_the_paired_differences_on_training_and_on_test_data():
+    told = summaries.changes({"one": frame(), "other": frame(betas=(0.0, 1.0))}, 1.0)
+    assert told.index.to_list() == [(name, at) for name in ("one", "other") for at in ("best", "last")]
+    assert set(told["Δ training loss"]) == {"−1.0000 ± 0.0000 lower"}
+    assert set(told["Δ test loss"]) == {"+1.0000 ± 0.0000 higher"}
+    assert set(told["diversity"]) == {"× 1"}
+    noisy = frame().assign(ensemble=lambda f: f["beta"] * (-1.0) ** f["seed"])
+    assert "er" not in summaries.changes({"one": noisy}, 1.0).loc[("one", "last"), "Δ test loss"]
+
+
 @pytest.mark.parametrize(
     "keys",
     [

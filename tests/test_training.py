@@ -257,3 +257,19 @@ def test_devices():
         choose_device("tpu")
     with pytest.raises(InputError, match="CUDA devices, use device=cpu"):
         choose_device(f"cuda:{torch.cuda.device_count()}")
+
+
+def test_the_test_part_is_measured_at_each_validation_if_asked_and_decides_nothing(tiny):
+    (plain,), (told,) = (train(tiny(measure_test=asked, beta_vals=[1], seeds=[0])) for asked in (False, True))
+    assert "test" not in plain.history
+    for metric in ("individual", "ensemble", "diversity", "accuracy"):
+        course = told.history["test"][metric]
+        assert course[-1] == told.test["last"][metric] and course[told.best_epoch - 1] == told.test["best"][metric]
+    assert told.best_epoch == plain.best_epoch
+    assert told.history["val"] == plain.history["val"] and told.test == plain.test
+    weights_close(plain, told, 0)
+
+
+def test_images_in_files_have_no_test_part_to_measure():
+    with pytest.raises(InputError, match="the test part of toy-imagenet is the validation part: use false"):
+        Experiment(dataset="toy-imagenet", base_learner="CNN", measure_test=True)
