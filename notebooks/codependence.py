@@ -49,7 +49,7 @@ stored = jointens.stored_outputs(source).need(loss="squared_error")
 # As in the authors' code, $M p$ of $M$ learners are dropped, rounded down, for shares $p$ of 20, 40 and 60 %; which ones is
 # drawn anew for each test example and each of a hundred repeats.
 
-# %% mystnb={"figure": {"caption": "The third diagnostic. By how much the ensemble's test loss rises when a share of its learners is dropped at random, over $\\beta$; mean ± one standard deviation over runs, last checkpoint. Circles: what {prf:ref}`thm-codependence` says without dropping anything.", "name": "fig-codependence"}, "image": {"alt": "Three lines over beta, for 20, 40 and 60 per cent of the learners dropped. All are near zero until close to beta 1 and then rise steeply, the more the more is dropped. Circles lie on the lines."}}
+# %% mystnb={"figure": {"caption": "The third diagnostic. By how much the ensemble's test loss rises when a share of its learners is dropped at random, over $\\beta$; means over runs, bands are one standard deviation, last checkpoint. Circles: what {prf:ref}`thm-codependence` says without dropping anything.", "name": "fig-codependence"}, "image": {"alt": "Three lines over beta, for 20, 40 and 60 per cent of the learners dropped. All are near zero until close to beta 1 and then rise steeply, the more the more is dropped. Circles lie on the lines."}}
 how = {"shares": shares, "repeats": repeats}
 frame = diagnosed.dropped(stored, checkpoints=stored.checkpoints[-1:], **how)
 diagnostic_figures.codependence(stored, frame)
@@ -131,7 +131,7 @@ images = jointens.stored_outputs(digits).need(loss="cross_entropy")
 independent, joint = images.independent, images.joint
 lost = diagnosed.dropped(images, checkpoints=images.checkpoints[-1:], **how)
 
-# %% mystnb={"figure": {"caption": "Learner codependence of classifiers. By how much the ensemble's negative log-likelihood rises (left) and its accuracy falls (right) on test data when a share of its learners is dropped at random; mean ± one standard deviation over runs, last epoch.", "name": "fig-codependence-digits"}, "image": {"alt": "Two panels over beta, a line for each share of dropped learners. Both losses are near zero up to beta 0.8 and rise steeply at beta 1."}}
+# %% mystnb={"figure": {"caption": "Learner codependence of classifiers. By how much the ensemble's negative log-likelihood rises (left) and its accuracy falls (right) on test data when a share of its learners is dropped at random; means over runs, bands are one standard deviation, last epoch.", "name": "fig-codependence-digits"}, "image": {"alt": "Two panels over beta, a line for each share of dropped learners. Both losses are near zero up to beta 0.8 and rise steeply at beta 1."}}
 diagnostic_figures.codependence(images, lost)
 
 # %% tags=["remove-input"]

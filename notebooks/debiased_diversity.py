@@ -94,7 +94,7 @@ checks.confirm("the fall is mean ‖b‖²", fall, checks.draws("squared_error")
 # %% [markdown]
 # ## The result
 
-# %% mystnb={"figure": {"caption": "The second diagnostic. By how many per cent diversity on test data falls when each learner's constant shift is taken away, over $\\beta$; mean ± one standard deviation over runs.", "name": "fig-debiased"}, "image": {"alt": "Fall of diversity over beta, a line for the best checkpoint and one for the last epoch. At the last epoch it stays at a few per cent until close to beta 1 and then jumps up; at the best checkpoint it grows earlier, with wide bands."}}
+# %% mystnb={"figure": {"caption": "The second diagnostic. By how many per cent diversity on test data falls when each learner's constant shift is taken away, over $\\beta$; means over runs, bands are one standard deviation.", "name": "fig-debiased"}, "image": {"alt": "Fall of diversity over beta, a line for the best checkpoint and one for the last epoch. At the last epoch it stays at a few per cent until close to beta 1 and then jumps up; at the best checkpoint it grows earlier, with wide bands."}}
 frame = diagnosed.debiased(stored)
 diagnostic_figures.debiased(stored, frame)
 

@@ -38,7 +38,7 @@ stored = jointens.stored_outputs(source).need(learners=2)
 independent, joint = stored.independent, stored.joint
 frame = diagnosed.explosion(stored)
 
-# %% mystnb={"figure": {"caption": "The first diagnostic. Loss of the ensemble on test data (left) and diversity there, on a log axis (right), over $\\beta$; mean ± one standard deviation over runs, as in the authors' notebook.", "name": "fig-explosion"}, "image": {"alt": "Two panels over beta. Left, the ensemble's test loss, almost level, with wide bands. Right, diversity on a logarithmic axis: it grows slowly at first and steeply towards beta 1."}}
+# %% mystnb={"figure": {"caption": "The first diagnostic. Loss of the ensemble on test data (left) and diversity there, on a log axis (right), over $\\beta$; means over runs, bands are one standard deviation, as in the authors' notebook.", "name": "fig-explosion"}, "image": {"alt": "Two panels over beta. Left, the ensemble's test loss, almost level, with wide bands. Right, diversity on a logarithmic axis: it grows slowly at first and steeply towards beta 1."}}
 diagnostic_figures.explosion(stored, frame)
 
 # %% tags=["remove-input"]
