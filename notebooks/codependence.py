@@ -21,9 +21,7 @@
 profile = "profiles/diabetes_ensembles.yml"  # trained if it is not there yet
 saved = None  # or a results folder in which outputs were stored
 released = None  # or a file of the authors' outputs
-classifier = (
-    "profiles/digits.yml"  # of the second part, trained if it is not there yet
-)
+classifier = "profiles/digits.yml"  # of the second part
 saved_classifier = None  # or a results folder, of any run on images
 shares = [0.2, 0.4, 0.6]  # of the learners that are dropped
 repeats = 100  # subsets that are drawn for each test example

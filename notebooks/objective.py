@@ -585,8 +585,8 @@ checks.confirm("Adam: alone at η, M w and M ε", by_adam, [()])
 # on the mean to get β = 0.6.
 
 # %% tags=["nbval-check-output"]
-outputs, targets, *_ = sequences(5, 7, c)["squared error"]
-summed = len(outputs) / 2 * through_the_mean(0.6, outputs, targets)[0]
+outputs, values, *_ = sequences(5, 7, c)["squared error"]
+summed = len(outputs) / 2 * through_the_mean(0.6, outputs, values)[0]
 print("summed loss along the sequence:", summed.numpy().round(1))
 
 # %% [markdown]
