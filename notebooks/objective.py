@@ -345,9 +345,9 @@ def sequences(M, K, c):
 
 def along(name):
     def sides(weight, M, K, c):
-        outputs, targets, ens, div = sequences(M, K, c)[name]
+        outputs, values, ens, div = sequences(M, K, c)[name]
         expected = ens - (weight - 1) * div
-        return objective(weight, outputs, targets, **CASES[name]), expected
+        return objective(weight, outputs, values, **CASES[name]), expected
 
     return sides
 
