@@ -23,6 +23,7 @@ import nbformat
 import yaml
 
 from jointens import Experiment, atomic, published
+from jointens.tabular_sets import TABULAR_SETS
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = "executed.json"
@@ -108,6 +109,9 @@ def sources_of(root: Path, name: str) -> dict[str, str]:
     if root / "jointens" / "published.py" in library:
         files += [profiles / f"{name}.yml" for name in (*published.SMALL, *published.PANELS, *published.IMAGENET)]
         files += sorted(file for kind in ("*.yml", "*.json") for file in (root / "results").rglob(kind))
+    if root / "jointens" / "published_tabular.py" in library:
+        files += [profiles / f"{name}.yml" for name in TABULAR_SETS]
+        files += sorted((root / "results" / "tabular").iterdir())
     return {str(file.relative_to(root).as_posix()): _fingerprint(file.read_bytes()) for file in files} | pins(root)
 
 

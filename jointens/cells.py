@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +17,12 @@ class Cell(NamedTuple):
 
     def __str__(self) -> str:
         return f"beta={self.beta:.12g},seed={self.seed}"
+
+    @classmethod
+    def named(cls, name: str) -> Cell | None:
+        """The cell of that name, which is its file's without the ending; None if it is no cell's."""
+        told = re.fullmatch(r"beta=([-+.e\d]+),seed=(\d+)", name)
+        return cls(float(told[1]), int(told[2])) if told else None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from .decomposition import decompose
 from .diagnostics import debias, diagnose, increases
 from .dropping import expected_increase
 from .errors import InputError
-from .evidence import SHARES, dropped_of
+from .evidence import REPEATS, SHARES, dropped_of
 from .stored import StoredOutputs
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def dropped(
     stored: StoredOutputs,
     *,
     shares: Sequence[float] = SHARES,
-    repeats: int = 100,
+    repeats: int = REPEATS,
     seed: int = 0,
     checkpoints: Sequence[str] | None = None,
 ) -> pd.DataFrame:

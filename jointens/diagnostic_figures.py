@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 STYLES = {**CHECKPOINTS, PUBLISHED: ("the authors' outputs", "#0072B2", "o", "-")}
 LOSSES = {"ensemble": "ensemble loss", "individual": "individual loss", "diversity": "diversity"}
-INDEPENDENT_COLOUR, JOINT_COLOUR = "#0072B2", "#D55E00"
 
 
 def course(results: Results, betas: Sequence[float]) -> Figure:

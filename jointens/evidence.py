@@ -48,12 +48,9 @@ class Case:
         mean = of.mean(1)
         return mean, of - mean.unsqueeze(1), of - targets.reshape(len(of), 1, -1)
 
-    def dropped(self, at: slice, drop: int, losses: list[str], chance: torch.Generator) -> dict[str, Tensor]:
-        """By how much the losses of some examples rise without `drop` learners, `(B,)` each."""
-        num_learners, num_examples, _ = self.outputs.shape
-        repeats = max(1, min(REPEATS, SUBSETS // num_examples))
-        dropping = Dropping(self.outputs[:, at].double(), self.targets[at], losses, self.average)
-        return dropping.increase(num_learners - drop, repeats, chance)
+    def dropping(self, at: slice, losses: list[str]) -> Dropping:
+        """To drop learners for some examples."""
+        return Dropping(self.outputs[:, at].double(), self.targets[at], losses, self.average)
 
 
 @dataclass(frozen=True)
@@ -105,6 +102,7 @@ def gather(case: Case, reference: Case | None = None) -> Evidence:
     num_learners, num_examples, _ = case.outputs.shape
     classifies = case.loss == "cross_entropy"
     drops = tuple(dict.fromkeys(drop for share in SHARES if (drop := dropped_of(num_learners, share))))
+    repeats = max(1, min(REPEATS, SUBSETS // num_examples))
     chance = torch.Generator().manual_seed(0)  # equal inputs give equal reports
     half = torch.randperm(num_examples, generator=chance) % 2  # (N,), of 0 and 1
     fit, products = AffineFit(), torch.zeros(num_learners, num_learners, dtype=torch.float64)
@@ -122,16 +120,18 @@ def gather(case: Case, reference: Case | None = None) -> Evidence:
             told["unexplained"] = fit.residuals(mean, deviations, half[at]).square().sum((1, 2))
             told["errors"] = errors.square().sum((1, 2))
             told["joint_errors"] = errors.sum(1).square().sum(1)
+            dropping = case.dropping(at, ["cross_entropy", "zero_one"]) if classifies else None
             for drop in drops:
-                if classifies:
-                    rises = case.dropped(at, drop, ["cross_entropy", "zero_one"], chance)
+                if dropping:
+                    rises = dropping.increase(num_learners - drop, repeats, chance)
                     told |= {f"drop{drop}": rises["cross_entropy"], f"accuracy{drop}": rises["zero_one"]}
                 else:
                     told[f"drop{drop}"] = expected_increase(told["diversity"], num_learners, num_learners - drop)
             if reference:
                 told |= {f"reference_{name}": part for name, part in reference.losses(at).items()}
                 if classifies and (drop := dropped_of(num_learners, COMPARED_SHARE)):
-                    told["reference_accuracy"] = reference.dropped(at, drop, ["zero_one"], chance)["zero_one"]
+                    rises = reference.dropping(at, ["zero_one"]).increase(num_learners - drop, repeats, chance)
+                    told["reference_accuracy"] = rises["zero_one"]
             yield told
 
     return Evidence(resampled_means(features(), chance), products, drops, case, reference)

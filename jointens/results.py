@@ -14,7 +14,6 @@ import contextlib
 import json
 import math
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,8 +96,7 @@ class Results:
             check_unchanged(f"{keys.get('dataset')}", content, where=str(folder))
         numbers = RELEASED if keys.pop("numbers", None) == RELEASED else NUMBERS
         files = [path for part in ("cells", "unfinished") for path in folder.glob(f"{part}/*.json")]
-        names = [re.fullmatch(r"beta=([-+.e\d]+),seed=(\d+)", path.stem) for path in files]
-        if cells := [Cell(float(name[1]), int(name[2])) for name in names if name]:
+        if cells := [cell for path in files if (cell := Cell.named(path.stem))]:
             keys["beta_vals"] = sorted({cell.beta for cell in cells})
             keys["seeds"] = sorted({cell.seed for cell in cells})
         experiment = Experiment.from_dict(keys, where=str(folder / "experiment.yml"))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .arrays import read_npz
-from .cells import canonical_beta
+from .cells import Cell, canonical_beta
 from .decomposition import AVERAGES, LOSSES
 from .diagnostics import diagnose
 from .errors import InputError
@@ -21,7 +20,6 @@ from .stored import StoredOutputs, stored_outputs
 
 # The keys that may be given, with their types.
 OF_SWEEPS = {"beta": float, "seed": str, "checkpoint": str}
-CELL = re.compile(r"beta=([-+.e\d]+),seed=(\d+)\.npz")
 OF_FILES = {"loss": str, "average": str}
 
 
@@ -44,8 +42,7 @@ def show(source: str | os.PathLike, /, **keys: Any) -> str:
         return _show_arrays(source, _read_keys(keys, OF_FILES))
     told = _read_keys(keys, OF_SWEEPS)
     if source.suffix == ".npz":
-        beta, seed = CELL.fullmatch(source.name).groups()
-        told = {"beta": float(beta), "seed": seed, **told}
+        told = {**Cell.named(source.stem)._asdict(), **told}
         source = source.parent.parent
     if not source.exists():
         raise InputError(f"{source} is not there; allowed are a results folder, an .npz file or deep_ensemble_*.json")
@@ -62,7 +59,7 @@ def _read_keys(keys: dict[str, Any], allowed: dict[str, type]) -> dict[str, Any]
 
 def _is_cell(file: Path) -> bool:
     """Whether a file is a cell's in a results folder, which knows more about it."""
-    return CELL.fullmatch(file.name) is not None and (file.parent.parent / "experiment.yml").exists()
+    return Cell.named(file.stem) is not None and (file.parent.parent / "experiment.yml").exists()
 
 
 def _show_sweep(

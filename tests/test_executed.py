@@ -117,6 +117,13 @@ def test_profiles_that_a_chapter_names_are_among_its_sources(copy):
     assert set(executed.stale(copy, "codependence")) - before == {"notebooks/profiles/digits.yml has changed"}
 
 
+@pytest.mark.parametrize("changed", ["results/tabular/weather.csv", "notebooks/profiles/weather.yml"])
+def test_published_tables_are_among_the_sources_of_the_chapter_that_shows_them(copy, changed):
+    before = set(executed.stale(copy, "tabular"))
+    edited(copy / changed, "\n")
+    assert set(executed.stale(copy, "tabular")) - before == {f"{changed} has changed"}
+
+
 def test_what_has_no_part_in_the_outputs_makes_nothing_stale(copy):
     for unimported in ("jointens/__main__.py", "notebooks/profiles/diabetes.yml", "pyproject.toml"):
         edited(copy / unimported, "\n")
