@@ -20,10 +20,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import jointens
-from jointens.image_folders import ImageFiles, read_folders
-from jointens.image_loading import Places, Reading, batches, training_transform
-from jointens.places import profiles_root
-from jointens.published import IMAGENET
+from jointens.common.paths import profiles_root
+from jointens.data.image_files import Places, Reading, batches, training_transform
+from jointens.data.imagenet import ImageFiles, read_folders
+from jointens.reports.published import IMAGENET
 
 IMAGES = 200  # that are read to measure
 

@@ -30,11 +30,11 @@ from measured import Memory, device_name, matrix_rate
 from sweep_speed import _count
 
 import jointens
-from jointens import training
-from jointens.datasets import DATASETS
-from jointens.device import PRECISIONS, WAYS, choose_device, choose_way
-from jointens.ensemble import seeded_learners
-from jointens.randomness import generator
+from jointens.common.device import PRECISIONS, WAYS, choose_device, choose_way
+from jointens.common.seeding import generator
+from jointens.data.registry import DATASETS
+from jointens.models.ensemble import seeded_learners
+from jointens.training.trainer import Trainer
 
 
 def by_plain_loop(experiment: jointens.Experiment) -> tuple[float, dict[str, float]]:
@@ -63,7 +63,7 @@ def by_jointens(experiment: jointens.Experiment) -> tuple[float, dict[str, float
     """
     ends, device = [time.perf_counter()], choose_device(experiment.device)
     timed = 0 if device.type == "cpu" and choose_way(experiment.execution, device) == "eager" else 1
-    trainer = training.Trainer(
+    trainer = Trainer(
         dataclasses.replace(experiment, num_epochs=1 + timed),
         experiment.cells,
         on_validation=lambda *_: ends.append(time.perf_counter()),

@@ -17,9 +17,9 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from jointens import Experiment
-from jointens.data import Data, Split
-from jointens.randomness import generator
-from jointens.schedule import learning_rate
+from jointens.common.seeding import generator
+from jointens.data.splits import Data, Split
+from jointens.training.schedule import learning_rate
 
 
 def train(experiment: Experiment, beta: float, seed: int, data: Data, learners: list[nn.Module]) -> dict:

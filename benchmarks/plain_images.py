@@ -18,8 +18,8 @@ from torch.nn.functional import nll_loss, softmax
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from jointens.augment import Augmentation, Pixels
-from jointens.data import Split
+from jointens.data.augmentation import Augmentation, Pixels
+from jointens.data.splits import Split
 
 
 class Images(Dataset):

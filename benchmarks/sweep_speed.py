@@ -28,10 +28,10 @@ import torch
 from measured import device_name, seconds
 
 import jointens
-from jointens import training
-from jointens.data import load_data
-from jointens.device import choose_device
-from jointens.ensemble import seeded_learners
+from jointens.common.device import choose_device
+from jointens.data.splits import load_data
+from jointens.models.ensemble import seeded_learners
+from jointens.training.trainer import Trainer
 
 
 def by_plain_loop(experiment: jointens.Experiment) -> dict[str, np.ndarray]:
@@ -76,7 +76,7 @@ PHASES = {  # of the Trainer, by the method that does it
 
 def shares(experiment: jointens.Experiment) -> str:
     """Where a sweep's time goes: the share of each phase, by timing the trainer's methods from outside."""
-    spent, whole = Counter(), {name: getattr(training.Trainer, name) for name in PHASES}
+    spent, whole = Counter(), {name: getattr(Trainer, name) for name in PHASES}
 
     def timed(name: str) -> Callable:
         def method(*args, **keys):
@@ -89,12 +89,12 @@ def shares(experiment: jointens.Experiment) -> str:
         return method
 
     for name in PHASES:
-        setattr(training.Trainer, name, timed(name))
+        setattr(Trainer, name, timed(name))
     start = time.perf_counter()
     by_sweep(experiment)
     total = time.perf_counter() - start
     for name in PHASES:
-        setattr(training.Trainer, name, whole[name])
+        setattr(Trainer, name, whole[name])
     rows = [(spent[name], said) for name, said in PHASES.items()]
     rows.append((total - spent.total(), "best weights, results, files, everything else"))
     return "\n".join(f"{seconds / total:6.1%}  {said}" for seconds, said in sorted(rows, reverse=True))

@@ -15,8 +15,8 @@ import torch
 from measured import Memory, seconds, training_flops
 
 import jointens
-from jointens.device import choose_device, working_on
-from jointens.training import Trainer
+from jointens.common.device import choose_device, working_on
+from jointens.training.trainer import Trainer
 
 # Rounding leads two runs apart, step by step: after some hundred steps their objectives may differ by this share. A
 # step that is run wrongly learns nothing, or one batch by heart, and is further away.

@@ -22,8 +22,10 @@ import jupytext
 import nbformat
 import yaml
 
-from jointens import Experiment, atomic, published
-from jointens.tabular_sets import TABULAR_SETS
+from jointens import Experiment
+from jointens.common.files import write_atomically
+from jointens.data.uci import TABULAR_SETS
+from jointens.reports import published
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = "executed.json"
@@ -53,7 +55,7 @@ def write(notebook: Path, *, finished: str, seconds: float, sources: dict[str, s
     }
     records = {name: records[name] for name in sorted(records) if notebook.with_name(f"{name}.ipynb").exists()}
     text = json.dumps(records, indent=1, ensure_ascii=False)
-    atomic.write(notebook.parent / RECORDS, f"{text}\n".encode())
+    write_atomically(notebook.parent / RECORDS, f"{text}\n".encode())
 
 
 def stale(root: Path, name: str) -> list[str]:
@@ -101,15 +103,16 @@ def sources_of(root: Path, name: str) -> dict[str, str]:
     Of a notebook that shows published results, these as well, with the profiles that say what is to be published.
     """
     source, profiles = root / "notebooks" / f"{name}.py", root / "notebooks" / "profiles"
-    library = imported(root / "jointens", source)
-    files = [source, *sorted(library)]
+    library = root / "jointens"
+    shown = imported_directly(library, source)
+    files = [source, *sorted(imported(library, source))]
     files += [profiles / f"{profile}.yml" for profile in profiles_of(root, name)]
-    if root / "jointens" / "paper_values.py" in library:
+    if library / "reports" / "table1.py" in shown:
         files.append(root / "book" / "paper_values.yml")
-    if root / "jointens" / "published.py" in library:
+    if library / "reports" / "published.py" in shown:
         files += [profiles / f"{name}.yml" for name in (*published.SMALL, *published.PANELS, *published.IMAGENET)]
         files += sorted(file for kind in ("*.yml", "*.json") for file in (root / "results").rglob(kind))
-    if root / "jointens" / "published_tabular.py" in library:
+    if library / "reports" / "published_tables.py" in shown:
         files += [profiles / f"{name}.yml" for name in TABULAR_SETS]
         files += sorted((root / "results" / "tabular").iterdir())
     return {str(file.relative_to(root).as_posix()): _fingerprint(file.read_bytes()) for file in files} | pins(root)
@@ -119,27 +122,37 @@ def imported(package: Path, source: Path) -> set[Path]:
     """The files of `package` that a source file imports, directly or through others."""
     found, waiting = set(), [source]
     while waiting:
-        for module in _names_imported(package.name, waiting.pop()):
-            file = package / f"{module}.py"
-            if file.exists() and file not in found:
-                found.add(file)
-                waiting.append(file)
+        for file in imported_directly(package, waiting.pop()) - found:
+            found.add(file)
+            waiting.append(file)
     return found
 
 
-def _names_imported(package: str, source: Path) -> Iterator[str]:
-    """What may be modules of the (flat) package among the imports of a file; other names match no file."""
+def imported_directly(package: Path, source: Path) -> set[Path]:
+    """The files of `package` that the imports in a source file run, those of the folders above a module included."""
+    files = set()
+    for name in _names_imported(package, source):
+        for depth in range(1, len(name) + 1):
+            above = package.parent.joinpath(*name[:depth])
+            files |= {file for file in (above / "__init__.py", above.with_suffix(".py")) if file.exists()}
+    return files
+
+
+def _names_imported(package: Path, source: Path) -> Iterator[tuple[str, ...]]:
+    """What may be modules of the package among the imports of a file, as parts of dotted names."""
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"), filename=str(source))):
         if isinstance(node, ast.Import):
-            dotted = [alias.name for alias in node.names]
+            names = [tuple(alias.name.split(".")) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            origin = ".".join(filter(None, [package if node.level else None, node.module]))
-            dotted = [f"{origin}.{alias.name}" for alias in node.names]
+            inside = ()
+            if node.level:  # relative to the folder of the file, or to one above it
+                folder = source.parents[node.level - 1]
+                inside = (package.name, *folder.relative_to(package).parts)
+            origin = inside + (tuple(node.module.split(".")) if node.module else ())
+            names = [(*origin, alias.name) for alias in node.names]
         else:
             continue
-        for top, *rest in (name.split(".") for name in dotted):
-            if top == package:
-                yield from ("__init__", *rest)
+        yield from (name for name in names if name[0] == package.name)
 
 
 def pins(root: Path) -> dict[str, str]:
@@ -196,7 +209,7 @@ def machine() -> dict[str, str]:
     import numpy
     import torch
 
-    from jointens.device import choose_device
+    from jointens.common.device import choose_device
 
     device = choose_device("auto")
     if device.type == "cuda":

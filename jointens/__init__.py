@@ -11,18 +11,18 @@ parts = jointens.decompose(outputs, targets)       # of any ensemble: outputs (.
 print(jointens.diagnose(outputs, targets, loss="cross_entropy"))    # is it colluding? outputs (M, N, K)
 """
 
-from .bregman import Divergence, bregman_mean, decompose_bregman
-from .cells import Cell
-from .decomposition import Decomposition, decompose, ensemble_output, joint_objective
-from .diagnostics import debias, diagnose, drop_learners
-from .ensemble import Ensemble
-from .errors import InputError
-from .experiment import Experiment
-from .learners import make_learner
-from .report import Report
-from .results import Results, load
-from .stored import StoredOutputs, stored_outputs
-from .sweep import run
+from .analysis.stored import StoredOutputs, stored_outputs
+from .common.errors import InputError
+from .diagnostics.diagnosis import debias, diagnose, drop_learners
+from .diagnostics.report import Report
+from .experiment.config import Experiment
+from .experiment.folder import Results, load
+from .experiment.record import Cell
+from .losses.bregman import Divergence, bregman_mean, decompose_bregman
+from .losses.decomposition import Decomposition, decompose, ensemble_output, joint_objective
+from .models.ensemble import Ensemble
+from .models.learners import make_learner
+from .sweeps.sweep import run
 
 __version__ = "0.1.0"
 __all__ = [

@@ -23,15 +23,15 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from .convert import convert
-from .errors import InputError
-from .experiment import Experiment
-from .missing import train_missing
-from .places import published_root
-from .published import publish
-from .released import read_experiment
-from .show import show
-from .sweep import run
+from .authors.config import read_experiment
+from .authors.results import convert
+from .common.errors import InputError
+from .common.paths import published_root
+from .experiment.config import Experiment
+from .reports.missing import train_missing
+from .reports.published import publish
+from .reports.show import show
+from .sweeps.sweep import run
 
 
 class _Parser(argparse.ArgumentParser):

@@ -74,7 +74,8 @@ import dataclasses
 from myst_nb import glue
 
 import jointens
-from jointens import figures, summaries
+from jointens.analysis import statistics
+from jointens.reports import beta_sweep
 
 experiment = jointens.Experiment.from_namespace(globals())
 results = jointens.run(experiment)  # trains what is not there yet
@@ -93,18 +94,18 @@ tests = results.tests()
 # ## The result
 
 # %% mystnb={"figure": {"caption": "The $\\beta$ sweep on clean test data after training with noisy labels, at the best checkpoint and at the last epoch. Top: ensemble accuracy and ensemble loss (NLL, the negative log-likelihood in nats), as paired differences to $\\beta = 0$. Bottom: the mean accuracy of the base learners by themselves, and diversity on a log axis. Bars are 95 % t intervals over seeds.", "name": "fig-beta-sweep"}, "image": {"alt": "Panels over beta from 0 to 1, each with a line for the best checkpoint and a dashed line for the last epoch: differences in test accuracy and in test loss to beta 0, individual accuracy in per cent, and diversity on a logarithmic axis."}} tags=["picture"]
-figures.sweep(results)
+beta_sweep.sweep(results)
 
 # %% [markdown]
 # In numbers, where ± is the half-width of the interval:
 
 # %%
-summaries.table(tests)
+statistics.table(tests)
 
 # %% tags=["remove-input"]
 joint = min(experiment.beta_vals, key=lambda beta: abs(beta - 1))
 glue("beta_sweep_joint", f"{joint:g}", display=False)
-for name, text in summaries.texts(tests, joint).items():
+for name, text in statistics.texts(tests, joint).items():
     glue(f"beta_sweep_{name}", text, display=False)
 
 # %% [markdown]
@@ -131,7 +132,7 @@ for name, text in summaries.texts(tests, joint).items():
 # ## Inside a run
 
 # %% mystnb={"figure": {"caption": "Validation accuracy over training for one seed, the first: the ensemble (blue) and each of its base learners (grey), independent training beside joint training. Validation labels carry the label noise of the training labels, so even a perfect model would reach only about 82 %.", "name": "fig-beta-sweep-curves"}, "image": {"alt": "Two panels of accuracy over epochs. Each shows a line for the ensemble and thin lines for its base learners, independent training on the left and joint training on the right."}}
-figures.training_curves(results, seed=experiment.seeds[0])
+beta_sweep.training_curves(results, seed=experiment.seeds[0])
 
 # %% [markdown]
 # Independent learners stay close to their ensemble. Joint learners depend on each other: each is only a part of a
@@ -143,7 +144,7 @@ figures.training_curves(results, seed=experiment.seeds[0])
 # at. Does it carry over?
 
 # %% mystnb={"figure": {"caption": "Ensemble loss on training data (in evaluation mode, as many images as validation has) against ensemble loss on test data, both as differences to $\\beta = 0$ of the same seed. Small dots are runs, ringed dots are means with 95 % t intervals. Left of the vertical line the training data are fitted better than by independent training; above the horizontal line the test data are predicted worse.", "name": "fig-beta-sweep-gap"}, "image": {"alt": "Two scatter plots, best checkpoint and last epoch, of the difference in test loss over the difference in training loss, one colour for each beta."}}
-figures.train_against_test(results)
+beta_sweep.train_against_test(results)
 
 # %% [markdown]
 # At the last epoch the joint ensemble's training loss differs from the independent one's by
@@ -155,7 +156,7 @@ figures.train_against_test(results)
 # The parts of the loss say where the gain goes:
 
 # %%
-summaries.generalisation(tests, [min(experiment.beta_vals, key=abs), joint])
+statistics.generalisation(tests, [min(experiment.beta_vals, key=abs), joint])
 
 # %% [markdown]
 # Diversity itself is not lost on test data: it is about as large there as on training data, and so is the individual
@@ -175,13 +176,13 @@ else:
     print("This profile has no label noise: its results are above.")
 
 # %% mystnb={"figure": {"caption": "The sweep of {numref}`fig-beta-sweep` with clean labels, everything else the same.", "name": "fig-beta-sweep-clean"}, "image": {"alt": "The same panels as in the first figure, for training and validation data with clean labels."}}
-figures.sweep(clean or results)
+beta_sweep.sweep(clean or results)
 
 # %%
-summaries.table((clean or results).tests())
+statistics.table((clean or results).tests())
 
 # %% tags=["remove-input"]
-for name, text in summaries.texts((clean or results).tests(), joint).items():
+for name, text in statistics.texts((clean or results).tests(), joint).items():
     glue(f"beta_sweep_clean_{name}", text, display=False)
 
 # %% [markdown]
@@ -202,14 +203,14 @@ import torch
 from sklearn.datasets import load_sample_images
 from torchvision.transforms.functional import center_crop, resize
 
-from jointens.datasets import DATASETS
+from jointens.data.registry import DATASETS
 
 pictures = [
     torch.tensor(image).permute(2, 0, 1) for image in load_sample_images().images
 ]
 pictures = [resize(center_crop(image, 427), [32, 32]) for image in pictures]
 protocol = DATASETS["CIFAR-10"].augmentation
-figures.augmented(torch.stack(pictures), protocol, columns=7)
+beta_sweep.augmented(torch.stack(pictures), protocol, columns=7)
 
 # %% [markdown]
 # ResNets on all of CIFAR-10 are a matter for a GPU. What follows was therefore not trained when this page was made, but
@@ -220,9 +221,9 @@ figures.augmented(torch.stack(pictures), protocol, columns=7)
 # training are not.
 
 # %% mystnb={"figure": {"caption": "Published sweeps on real images, one block of panels each; the line below a block says what it is. In the first, each learner trains at $\\beta = 0$ as if alone with a fifth of the learning rate, which is the authors' convention; in the second, with five times the loss, at the whole rate; the weight decay changes the other way.", "name": "fig-beta-sweep-published"}, "image": {"alt": "Blocks of four panels over beta: differences in test accuracy and in test loss to beta 0, individual accuracy in per cent, and diversity on a logarithmic axis."}}
-from jointens import published
+from jointens.reports import published
 
-figures.sweep(*published.sweeps())
+beta_sweep.sweep(*published.sweeps())
 
 # %% [markdown]
 # In numbers, the first of them:
@@ -232,11 +233,11 @@ on_images = {
     "authors' rate": published.Setting("cifar10_cnn", "scores").results,
     "five times that": published.Setting("cifar10_cnn_fair", "scores").results,
 }
-summaries.table(on_images["authors' rate"].tests())
+statistics.table(on_images["authors' rate"].tests())
 
 # %% tags=["remove-input"]
 for name, of_images in zip(("cifar", "fair"), on_images.values(), strict=True):
-    for quoted, text in summaries.texts(of_images.tests(), 1).items():
+    for quoted, text in statistics.texts(of_images.tests(), 1).items():
         glue(f"beta_sweep_{name}_{quoted}", text, display=False)
 
 # %% [markdown]
@@ -261,7 +262,7 @@ for name, of_images in zip(("cifar", "fair"), on_images.values(), strict=True):
 
 # %% tags=["nbval-check-output", "hide-input"]
 for name, of_images in on_images.items():
-    of = summaries.compare(of_images.tests(), 1).xs("best", level="checkpoint")
+    of = statistics.compare(of_images.tests(), 1).xs("best", level="checkpoint")
     times = of.loc["diversity", "beta"] / of.loc["diversity", "reference"]
     apart = (
         of.loc["train_ensemble", "difference"] - of.loc["ensemble", "difference"]
@@ -282,7 +283,7 @@ single, wide = (
     for kind in ("single", "wide")
 )
 alone = {"one learner alone": single, "one of five times the width": wide}
-summaries.baselines(on_images["authors' rate"], alone)
+statistics.baselines(on_images["authors' rate"], alone)
 
 # %% [markdown]
 # A learner alone is the mean learner of independent training, as
@@ -309,14 +310,14 @@ published.state()
 runs = {"noisy": results, "clean": clean} if clean else {"this run": results}
 nearest = sorted(experiment.beta_vals, key=lambda beta: abs(beta - joint))
 shown = sorted(nearest[:2])  # joint training and the value next to it
-summaries.verdicts({name: run.tests() for name, run in runs.items()}, shown)
+statistics.verdicts({name: run.tests() for name, run in runs.items()}, shown)
 
 # %% [markdown]
 # What the chapter says about the learners, as checks that a rerun on another machine has to pass:
 
 # %% tags=["nbval-check-output", "hide-input"]
 for name, run in runs.items():
-    of = summaries.compare(run.tests(), joint)
+    of = statistics.compare(run.tests(), joint)
     diversity, individual = of.loc["diversity"], of.loc["individual"]
     lower = of.loc[("train_ensemble", "last"), "verdict"] == "lower"
     print(

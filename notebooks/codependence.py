@@ -34,7 +34,10 @@ import torch
 from myst_nb import glue
 
 import jointens
-from jointens import checks, diagnosed, diagnostic_figures, dropping, summaries
+from jointens.analysis import statistics, sweep_diagnostics
+from jointens.diagnostics import codependence
+from jointens.reports import diagnostics
+from jointens.theory import verify
 
 source = released or saved
 if source is None:
@@ -49,8 +52,10 @@ stored = jointens.stored_outputs(source).need(loss="squared_error")
 
 # %% mystnb={"figure": {"caption": "The third diagnostic. By how much the ensemble's test loss rises when a share of its learners is dropped at random, over $\\beta$; means over runs, bands are one standard deviation, last checkpoint. Circles: what {prf:ref}`thm-codependence` says without dropping anything.", "name": "fig-codependence"}, "image": {"alt": "Three lines over beta, for 20, 40 and 60 per cent of the learners dropped. All are near zero until close to beta 1 and then rise steeply, the more the more is dropped. Circles lie on the lines."}}
 how = {"shares": shares, "repeats": repeats}
-frame = diagnosed.dropped(stored, checkpoints=stored.checkpoints[-1:], **how)
-diagnostic_figures.codependence(stored, frame)
+frame = sweep_diagnostics.dropped(
+    stored, checkpoints=stored.checkpoints[-1:], **how
+)
+diagnostics.codependence(stored, frame)
 
 # %% [markdown]
 # It looks like strong evidence: near β = 1 the ensemble depends on all of its learners. But the circles were computed from
@@ -86,7 +91,7 @@ diagnostic_figures.codependence(stored, frame)
 # :::
 #
 # **Check.** The next cell, over all subsets, and
-# {test}`test_dropping.py::test_the_expected_increase_is_a_multiple_of_diversity`.
+# {test}`diagnostics/test_codependence.py::test_the_expected_increase_is_a_multiple_of_diversity`.
 #
 # **Falsified by** outputs and a target whose mean over all subsets rises by anything else.
 
@@ -101,13 +106,13 @@ def over_all_subsets(outputs, targets):
         means = torch.stack([outputs[list(subset)].mean(0) for subset in subsets])
         drawn.append((means - targets).square().sum(-1).mean(0) - parts.ensemble)
         formula.append(
-            dropping.expected_increase(parts.diversity, len(outputs), keep)
+            codependence.expected_increase(parts.diversity, len(outputs), keep)
         )
     return torch.stack(drawn), torch.stack(formula)
 
 
-cases = checks.draws("squared_error", sizes=((2, 2), (3, 5), (6, 1), (8, 3)))
-checks.confirm("the increase is a multiple of diversity", over_all_subsets, cases)
+cases = verify.draws("squared_error", sizes=((2, 2), (3, 5), (6, 1), (8, 3)))
+verify.confirm("the increase is a multiple of diversity", over_all_subsets, cases)
 
 # %% [markdown]
 # What does that mean for the strength of the evidence? The curves of {numref}`fig-codependence` are those of diversity in
@@ -127,10 +132,10 @@ if digits is None:
     digits = jointens.run(jointens.Experiment.from_profile(classifier))
 images = jointens.stored_outputs(digits).need(loss="cross_entropy")
 independent, joint = images.independent, images.joint
-lost = diagnosed.dropped(images, checkpoints=images.checkpoints[-1:], **how)
+lost = sweep_diagnostics.dropped(images, checkpoints=images.checkpoints[-1:], **how)
 
 # %% mystnb={"figure": {"caption": "Learner codependence of classifiers. By how much the ensemble's negative log-likelihood rises (left) and its accuracy falls (right) on test data when a share of its learners is dropped at random; means over runs, bands are one standard deviation, last epoch.", "name": "fig-codependence-digits"}, "image": {"alt": "Two panels over beta, a line for each share of dropped learners. Both losses are near zero up to beta 0.8 and rise steeply at beta 1."}}
-diagnostic_figures.codependence(images, lost)
+diagnostics.codependence(images, lost)
 
 # %% tags=["remove-input"]
 most = lost[lost["drop"] == lost["drop"].max()]
@@ -151,7 +156,7 @@ glue("codependence_drop", f"{drop} of {drop + keep} learners", display=False)
 
 # %%
 dropped_most = most.assign(points=100 * most["accuracy_lost"])
-paired = summaries.over_beta(dropped_most, "points", paired=True)
+paired = statistics.over_beta(dropped_most, "points", paired=True)
 paired[["beta", "mean", "half_width"]].dropna().round(2)
 
 # %% [markdown]
@@ -166,7 +171,7 @@ pairs = {
     ).error_correlations
     for beta in dict.fromkeys([independent, joint])
 }
-diagnostic_figures.correlations(pairs, diagnostic_figures.stamp_of(images))
+diagnostics.correlations(pairs, diagnostics.stamp_of(images))
 
 # %% [markdown]
 # ## Negative control
@@ -176,11 +181,11 @@ diagnostic_figures.correlations(pairs, diagnostic_figures.stamp_of(images))
 # seed, at 40 %; and for the control, half of the independent learners with the other half, where there are four or more.
 
 # %%
-signs = diagnosed.signs(images)
+signs = sweep_diagnostics.signs(images)
 signs.groupby("beta")["alarms"].value_counts().rename("runs").reset_index()
 
 # %% tags=["nbval-check-output", "hide-input"]
-control = diagnosed.control(images)
+control = sweep_diagnostics.control(images)
 print("halves: alarms in any run:", (control["alarms"] != "").any())
 print(
     "independent: alarms in any run:",

@@ -40,8 +40,10 @@ import torch
 from IPython.display import SVG
 
 import jointens
-from jointens import checks, slider, theory, theory_figures, toy
-from jointens.randomness import generator
+from jointens.common.seeding import generator
+from jointens.reports import flow_slider, theory
+from jointens.theory import gradients, verify
+from jointens.theory.flow import gradient_flow, joint_end, responses
 
 torch.set_default_dtype(torch.float64)
 
@@ -57,7 +59,7 @@ BETAS = (-0.5, 0.0, 0.3, 1.0, 1.5)
 
 def cases(loss="cross_entropy", **how):
     """Outputs (M, B, K) and targets, for several M and K; num_draws in all."""
-    return checks.draws(loss, **{"count": num_draws, "seed": draws_seed, **how})
+    return verify.draws(loss, **{"count": num_draws, "seed": draws_seed, **how})
 
 
 def with_each(betas, name, **how):
@@ -109,7 +111,7 @@ def with_each(betas, name, **how):
 # At β = 0 a learner pays for leaving its place. At β = 0.9 it pays a tenth. At β = 1 the move is free, and beyond it
 # is rewarded.
 #
-# **Check.** The next cell, and {test}`test_theory.py::test_a_zero_sum_move_costs_what_it_takes_from_the_learners`.
+# **Check.** The next cell, and {test}`theory/test_gradients.py::test_a_zero_sum_move_costs_what_it_takes_from_the_learners`.
 #
 # **Falsified by** a zero-sum move that changes the ensemble loss, or costs other than $(1-\beta)$ times what it adds
 # to the individual loss.
@@ -145,9 +147,9 @@ def pushed_apart(outputs, targets):
 for name in ("squared error", "scores"):
     every_beta = with_each(BETAS, name)
     statement = f"{name}: Δ objective = (1 − β) Δ ind"
-    checks.confirm(statement, price(CASES[name]), every_beta)
+    verify.confirm(statement, price(CASES[name]), every_beta)
 pairs = cases("squared_error", sizes=[(2, 2), (3, 10), (5, 7)])
-checks.confirm("two learners pushed apart", pushed_apart, pairs)
+verify.confirm("two learners pushed apart", pushed_apart, pairs)
 
 # %% [markdown]
 # The paper's picture, drawn from code:
@@ -156,7 +158,7 @@ checks.confirm("two learners pushed apart", pushed_apart, pairs)
 places = torch.tensor([[-1.0, -0.6], [0.9, -0.8], [-0.7, 0.9], [0.8, 0.7]])
 push = torch.tensor([0.7, 0.45])
 moves = torch.stack([-push, 0 * push, 0 * push, push])
-SVG(theory_figures.svg(theory_figures.collusion(places, moves)))
+SVG(theory.svg(theory.collusion(places, moves)))
 
 # %% [markdown]
 # With probability averaging the same holds for zero-sum moves of the *probabilities*: $\bar p$ stays, and diversity
@@ -201,7 +203,7 @@ SVG(theory_figures.svg(theory_figures.collusion(places, moves)))
 # :::
 #
 # **Check.** The next cell, automatic differentiation against these formulas, and
-# {test}`test_theory.py::test_gradients_are_the_closed_forms`.
+# {test}`theory/test_gradients.py::test_gradients_are_the_closed_forms`.
 #
 # **Falsified by** outputs, a target and a β where automatic differentiation gives another gradient.
 
@@ -212,7 +214,9 @@ def two_gradients(how):
         outputs = outputs.clone().requires_grad_()
         parts = jointens.decompose(outputs, targets, **how)
         objective(parts, beta).sum().backward()
-        closed_form = theory.output_gradient(outputs.detach(), targets, beta, **how)
+        closed_form = gradients.output_gradient(
+            outputs.detach(), targets, beta, **how
+        )
         return outputs.grad, closed_form
 
     return sides
@@ -224,8 +228,8 @@ def all_the_same(outputs, targets):
 
 
 for name, how in CASES.items():
-    checks.confirm(f"{name}: gradient", two_gradients(how), with_each(BETAS, name))
-checks.confirm("scores, β = 1: all gradients alike", all_the_same, cases())
+    verify.confirm(f"{name}: gradient", two_gradients(how), with_each(BETAS, name))
+verify.confirm("scores, β = 1: all gradients alike", all_the_same, cases())
 
 # %% [markdown]
 # Read the formulas at β = 1.
@@ -245,7 +249,7 @@ checks.confirm("scores, β = 1: all gradients alike", all_the_same, cases())
 logits = torch.zeros(5, 4)
 logits[:, 0] = torch.tensor([-4.0, -2.0, 0.0, 2.0, 4.0])  # of the right class
 logits[:, 1] = 1.0
-theory_figures.gradients(logits, target=0)
+theory.gradients(logits, target=0)
 
 # %% [markdown]
 # ## Flat directions
@@ -287,8 +291,8 @@ theory_figures.gradients(logits, target=0)
 # $v_i \in \operatorname{span}(\mathbf 1)$; and on those the second part vanishes, too.
 # :::
 #
-# **Check.** The next cell, and {test}`test_theory.py::test_curvature_of_squared_error` and
-# {test}`test_theory.py::test_curvature_of_averaged_scores`.
+# **Check.** The next cell, and {test}`theory/test_gradients.py::test_curvature_of_squared_error` and
+# {test}`theory/test_gradients.py::test_curvature_of_averaged_scores`.
 #
 # **Falsified by** outputs at which the Hessian has other eigenvalues than these, or another number of zeros.
 
@@ -298,7 +302,7 @@ def of_squared_error(beta, outputs, targets):
     num_learners, _, num_outputs = outputs.shape
     alike, zero_sum = 2 / num_learners, 2 / num_learners * (1 - beta)
     expected = [zero_sum] * (num_learners - 1) * num_outputs + [alike] * num_outputs
-    found = theory.output_curvature(outputs, targets, beta, loss="squared_error")
+    found = gradients.output_curvature(outputs, targets, beta, loss="squared_error")
     return found, torch.tensor(sorted(expected)).expand_as(found)
 
 
@@ -309,14 +313,14 @@ def of_joint_scores(outputs, labels):
         outputs
     )  # (B, K), ascending from 0
     zeros = torch.zeros(len(p_bar), (len(outputs) - 1) * outputs.shape[-1])
-    found = theory.output_curvature(outputs, labels, 1.0)
+    found = gradients.output_curvature(outputs, labels, 1.0)
     return found, torch.cat([zeros, expected], -1)
 
 
 few = {"sizes": [(2, 3), (3, 4), (5, 7)], "count": 30, "scale": 1.0}
 every_beta = with_each(BETAS, "squared error", **few)
-checks.confirm("squared error: eigenvalues", of_squared_error, every_beta)
-checks.confirm("scores, β = 1: eigenvalues", of_joint_scores, cases(**few))
+verify.confirm("squared error: eigenvalues", of_squared_error, every_beta)
+verify.confirm("scores, β = 1: eigenvalues", of_joint_scores, cases(**few))
 
 # %% [markdown]
 # Counted for five learners and seven classes, at random outputs:
@@ -324,7 +328,7 @@ checks.confirm("scores, β = 1: eigenvalues", of_joint_scores, cases(**few))
 # %% tags=["nbval-check-output"]
 (outputs, labels), *_ = cases(sizes=[(5, 7)], count=20, scale=1.0)
 for beta in (0.0, 0.5, 0.9, 1.0, 1.1):
-    eigenvalues = theory.output_curvature(outputs, labels, beta)
+    eigenvalues = gradients.output_curvature(outputs, labels, beta)
     (flat,) = (eigenvalues.abs() < 1e-10).sum(-1).unique().tolist()  # in every draw
     (falling,) = (eigenvalues <= -1e-10).sum(-1).unique().tolist()
     size = eigenvalues.shape[-1]
@@ -334,7 +338,7 @@ for beta in (0.0, 0.5, 0.9, 1.0, 1.1):
 example, label = outputs[:, :1], labels[:1]
 grid = torch.linspace(-0.5, 1.5, 41).tolist()
 centre = {"squared_error": torch.zeros_like(example[0]), "cross_entropy": label}
-theory_figures.curvature(example, centre, grid)
+theory.curvature(example, centre, grid)
 
 # %% [markdown]
 # The *number* of flat directions jumps at β = 1, from $M$ to $(M-1)K + 1$: below, any share of its own loss gives a
@@ -347,7 +351,7 @@ theory_figures.curvature(example, centre, grid)
 
 # %%
 for beta in (0.0, 0.5, 1.0, 1.1):
-    eigenvalues = theory.output_curvature(
+    eigenvalues = gradients.output_curvature(
         outputs, labels, beta, average="probabilities"
     )
     flat = (eigenvalues.abs() < 1e-6).sum(-1).double().mean()
@@ -409,9 +413,9 @@ for beta in (0.0, 0.5, 1.0, 1.1):
 # Learners that start at one and the same point, with no diversity at all, therefore end apart, unless their responses
 # happen to act alike on the error. Nothing in the objective rewards their being apart; nothing undoes it either.
 #
-# **Check.** The next cell, {test}`test_toy.py::test_joint_flow_ends_where_the_responses_take_it`,
-# {test}`test_toy.py::test_below_one_every_learner_reaches_the_target` and
-# {test}`test_toy.py::test_above_beta_one_deviations_grow_while_the_mean_arrives`.
+# **Check.** The next cell, {test}`theory/test_flow.py::test_joint_flow_ends_where_the_responses_take_it`,
+# {test}`theory/test_flow.py::test_below_one_every_learner_reaches_the_target` and
+# {test}`theory/test_flow.py::test_above_beta_one_deviations_grow_while_the_mean_arrives`.
 #
 # **Falsified by** starts and responses from which the flow ends elsewhere, or stays bounded at β > 1 from a random
 # start.
@@ -430,7 +434,7 @@ def random_flows(count=20, M=4, K=3):
 def late(beta, starts, target, responses):
     """Where the flow is at time 300: (M, K)."""
     times = torch.tensor([300.0])
-    return toy.gradient_flow(
+    return gradient_flow(
         starts, target, beta=beta, times=times, responses=responses
     )[0]
 
@@ -439,8 +443,8 @@ def all_at_target(beta, starts, target, responses):
     return late(beta, starts, target, responses), target.expand_as(starts)
 
 
-def joint_end(*flow):
-    return late(1.0, *flow), toy.joint_end(*flow)
+def reached(*flow):
+    return late(1.0, *flow), joint_end(*flow)
 
 
 def grown(*flow):
@@ -448,9 +452,9 @@ def grown(*flow):
 
 
 below_one = ((b, *flow) for b in (0.0, 0.5, 0.9) for flow in random_flows())
-checks.confirm("β < 1: all end at the target", all_at_target, below_one)
-checks.confirm("β = 1: as the formula says", joint_end, random_flows())
-checks.confirm("β = 1.1: far away", grown, random_flows(), relation="<=")
+verify.confirm("β < 1: all end at the target", all_at_target, below_one)
+verify.confirm("β = 1: as the formula says", reached, random_flows())
+verify.confirm("β = 1.1: far away", grown, random_flows(), relation="<=")
 
 # %% [markdown]
 # {numref}`fig-flow` shows it in the plane. Four learners start close to each other; each is quick along one direction
@@ -460,16 +464,16 @@ checks.confirm("β = 1.1: far away", grown, random_flows(), relation="<=")
 # %% mystnb={"figure": {"caption": "Gradient flow of four learners towards one target, squared error, for several $\\beta$. At $\\beta = 1$ the ensemble reaches the target and its learners never do. At $\\beta = 0.9$ they drift apart nearly as far at first, and come back slowly. At $\\beta = 1.1$ they leave the picture.", "name": "fig-flow"}}
 target = torch.tensor([0.3, 0.2])
 starts = torch.tensor([[-0.85, -0.6], [-0.7, -0.5], [-0.8, -0.4], [-0.65, -0.65]])
-directions = toy.responses([0, 45, 90, 135])
+directions = responses([0, 45, 90, 135])
 times = 20 * torch.linspace(0, 1, 61) ** 2  # finer at the beginning
 
 how = {"times": times, "responses": directions}
 betas = jointens.Experiment(beta_vals=beta_vals).beta_vals  # reads and checks
 paths = {
-    f"β = {b:.12g}": toy.gradient_flow(starts, target, beta=b, **how) for b in betas
+    f"β = {b:.12g}": gradient_flow(starts, target, beta=b, **how) for b in betas
 }
 title = "Four learners, their average and one target in the plane, over time."
-slider.FlowSlider(paths, target, times, name="flow", title=title)
+flow_slider.FlowSlider(paths, target, times, name="flow", title=title)
 
 # %% [markdown]
 # At the end, at β = 1, the individual loss *is* the diversity, and the ensemble loss is zero. Judged by its training
@@ -512,7 +516,7 @@ slider.FlowSlider(paths, target, times, name="flow", title=title)
 
 # %% tags=["nbval-check-output"]
 same = directions[:1].expand(4, -1, -1)
-flow = toy.gradient_flow(starts, target, beta=1.0, times=times, responses=same)
+flow = gradient_flow(starts, target, beta=1.0, times=times, responses=same)
 spread = flow.var(1, correction=0).sum(-1)  # diversity at each time
 print(
     "largest change of diversity below 1e-12:",
@@ -543,7 +547,7 @@ print(
 # %% tags=["nbval-check-output"]
 for beta in (0.0, 0.9, 0.99):
     dense = torch.linspace(0, 20 / (1 - beta), 2001)
-    flow = toy.gradient_flow(
+    flow = gradient_flow(
         starts, target, beta=beta, times=dense, responses=directions
     )
     away = (flow - target).norm(dim=-1).max(-1).values > 0.05

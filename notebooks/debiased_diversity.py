@@ -28,7 +28,9 @@ import torch
 from myst_nb import glue
 
 import jointens
-from jointens import checks, diagnosed, diagnostic_figures
+from jointens.analysis import sweep_diagnostics
+from jointens.reports import diagnostics
+from jointens.theory import verify
 
 source = released or saved
 if source is None:
@@ -66,7 +68,7 @@ independent, joint = stored.independent, stored.joint
 # :::
 #
 # **Check.** The next cell, and
-# {test}`test_diagnostics.py::test_debiasing_lowers_diversity_by_the_mean_squared_shift`.
+# {test}`diagnostics/test_diagnosis.py::test_debiasing_lowers_diversity_by_the_mean_squared_shift`.
 #
 # **Falsified by** any outputs whose diversity, in the mean over the examples, falls by anything else.
 
@@ -89,14 +91,14 @@ def fall(outputs, targets):
     )
 
 
-checks.confirm("the fall is mean ‖b‖²", fall, checks.draws("squared_error"))
+verify.confirm("the fall is mean ‖b‖²", fall, verify.draws("squared_error"))
 
 # %% [markdown]
 # ## The result
 
 # %% mystnb={"figure": {"caption": "The second diagnostic. By how many per cent diversity on test data falls when each learner's constant shift is taken away, over $\\beta$; means over runs, bands are one standard deviation.", "name": "fig-debiased"}, "image": {"alt": "Fall of diversity over beta, a line for the best checkpoint and one for the last epoch. At the last epoch it stays at a few per cent until close to beta 1 and then jumps up; at the best checkpoint it grows earlier, with wide bands."}}
-frame = diagnosed.debiased(stored)
-diagnostic_figures.debiased(stored, frame)
+frame = sweep_diagnostics.debiased(stored)
+diagnostics.debiased(stored, frame)
 
 # %% tags=["remove-input"]
 glue("debiased_joint", f"{joint:g}", display=False)
@@ -131,7 +133,7 @@ for checkpoint in ("best", "last"):
 # nothing to explain it comes out below zero.
 
 # %%
-signs = diagnosed.signs(stored)
+signs = sweep_diagnostics.signs(stored)
 shares = signs.groupby("beta")[["constant_shifts", "systematic_drift"]]
 (100 * shares.mean()).round(1).add_suffix(", %").T
 
@@ -145,7 +147,7 @@ shares = signs.groupby("beta")[["constant_shifts", "systematic_drift"]]
 # One half of the independent learners, diagnosed against the other; and every independent ensemble by itself.
 
 # %%
-control = diagnosed.control(stored)
+control = sweep_diagnostics.control(stored)
 control[["seed", "constant_shifts", "systematic_drift", "alarms"]].round(3)
 
 # %% tags=["nbval-check-output", "hide-input"]

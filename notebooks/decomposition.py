@@ -54,14 +54,16 @@ from torch.func import jacrev, vmap
 from torch.nn.functional import cross_entropy, one_hot
 
 import jointens
-from jointens import bregman, checks, theory, theory_figures
+from jointens.losses import bregman
+from jointens.reports import theory
+from jointens.theory import gradients, verify
 
 torch.set_default_dtype(torch.float64)
 
 
 def cases(loss="cross_entropy", **how):
     """Outputs (M, B, K) and targets, for several M and K; num_draws in all."""
-    return checks.draws(loss, count=num_draws, seed=draws_seed, **how)
+    return verify.draws(loss, count=num_draws, seed=draws_seed, **how)
 
 
 def pick(values, labels):
@@ -101,7 +103,7 @@ def pick(values, labels):
 #
 # This is the ambiguity decomposition of {cite:t}`krogh1995neural`.
 #
-# **Check.** The next cell, and {test}`test_decomposition.py::test_squared_error_diversity_is_the_variance`.
+# **Check.** The next cell, and {test}`losses/test_decomposition.py::test_squared_error_diversity_is_the_variance`.
 #
 # **Falsified by** any outputs and target where individual minus ensemble loss is not the variance of the learners.
 
@@ -113,7 +115,7 @@ def squared_error(outputs, targets):
     return ind - ens, outputs.var(0, correction=0).sum(-1)
 
 
-checks.confirm("ind − ens is the variance", squared_error, cases("squared_error"))
+verify.confirm("ind − ens is the variance", squared_error, cases("squared_error"))
 
 # %% [markdown]
 # ## Cross-entropy, scores averaged
@@ -154,7 +156,7 @@ checks.confirm("ind − ens is the variance", squared_error, cases("squared_erro
 # :::
 #
 # **Check.** The next cell, and
-# {test}`test_decomposition.py::test_score_diversity_is_the_mean_kl_from_the_ensemble_and_not_negative`.
+# {test}`losses/test_decomposition.py::test_score_diversity_is_the_mean_kl_from_the_ensemble_and_not_negative`.
 #
 # **Falsified by** logits and a label where individual minus ensemble loss is not the mean divergence, or where
 # another label changes it.
@@ -178,8 +180,8 @@ def other_label(outputs, labels):
     return gain(outputs, labels), gain(outputs, another)
 
 
-checks.confirm("ind − ens is the mean divergence", mean_kl, cases())
-checks.confirm("ind − ens does not know the label", other_label, cases())
+verify.confirm("ind − ens is the mean divergence", mean_kl, cases())
+verify.confirm("ind − ens does not know the label", other_label, cases())
 
 # %% [markdown]
 # ## Cross-entropy, probabilities averaged
@@ -203,8 +205,8 @@ checks.confirm("ind − ens does not know the label", other_label, cases())
 # That it depends on the label is shown by the example below.
 # :::
 #
-# **Check.** The next two cells, and {test}`test_decomposition.py::test_losses_are_those_of_torch` and
-# {test}`test_theory.py::test_probability_diversity_depends_on_the_label`.
+# **Check.** The next two cells, and {test}`losses/test_decomposition.py::test_losses_are_those_of_torch` and
+# {test}`theory/test_gradients.py::test_probability_diversity_depends_on_the_label`.
 #
 # **Falsified by** probabilities and a label where the mean of the log ratios is negative, or is not individual minus
 # ensemble loss.
@@ -222,8 +224,8 @@ def not_negative(outputs, labels):
     return torch.zeros(len(labels)), log_ratios(outputs, labels)[0]
 
 
-checks.confirm("ind − ens is the mean log ratio", log_ratios, cases())
-checks.confirm("0 <= ind − ens", not_negative, cases(), relation="<=")
+verify.confirm("ind − ens is the mean log ratio", log_ratios, cases())
+verify.confirm("0 <= ind − ens", not_negative, cases(), relation="<=")
 
 # %% [markdown]
 # *Where the label matters.* Two learners give the first of three classes the same probability, and disagree about the
@@ -297,7 +299,7 @@ for name in ("scores", "probabilities"):
 # probabilities, with $\mathcal L(p, y) = -\log p_y$. ("Released" is a third average; it comes with
 # {prf:ref}`thm-released`.)
 #
-# **Check.** The next cell, and {test}`test_theory.py::test_second_order_form_holds_at_the_points_found`.
+# **Check.** The next cell, and {test}`theory/test_gradients.py::test_second_order_form_holds_at_the_points_found`.
 #
 # **Falsified by** a twice differentiable loss, outputs and a target where no point of the segment gives the
 # remainder.
@@ -321,7 +323,7 @@ def quadratic_form(loss, transform=torch.clone):
 
     def sides(outputs, targets):
         f = transform(outputs)  # what is averaged
-        mean, found = f.mean(0), theory.second_order(loss, f, targets)
+        mean, found = f.mean(0), gradients.second_order(loss, f, targets)
         assert ((found.positions >= 0) & (found.positions <= 1)).all()
         hessians = hessian_of_all(found.points, targets)  # at f*: (M, B, K, K)
         d = f - mean
@@ -332,12 +334,12 @@ def quadratic_form(loss, transform=torch.clone):
 
 
 softmax = torch.nn.Softmax(-1)
-checks.confirm("scores", quadratic_form(nll_of_scores), cases())
-checks.confirm(
+verify.confirm("scores", quadratic_form(nll_of_scores), cases())
+verify.confirm(
     "probabilities", quadratic_form(nll_of_probabilities, softmax), cases()
 )
-checks.confirm("released", quadratic_form(nll_of_scores, softmax), cases())
-checks.confirm("log-cosh", quadratic_form(log_cosh), cases("squared_error"))
+verify.confirm("released", quadratic_form(nll_of_scores, softmax), cases())
+verify.confirm("log-cosh", quadratic_form(log_cosh), cases("squared_error"))
 
 # %% [markdown]
 # ## Bregman losses and the average that fits
@@ -392,8 +394,8 @@ checks.confirm("log-cosh", quadratic_form(log_cosh), cases("squared_error"))
 # | Poisson, of rates | $y \log \frac yq - y + q$ | $\log q$ | geometric mean |
 # | Itakura–Saito (gamma) | $\frac yq - \log \frac yq - 1$ | $-\frac1q$ | harmonic mean |
 #
-# **Check.** The next cell, {test}`test_bregman.py::test_bregman_ensemble_is_individual_minus_diversity` and
-# {test}`test_bregman.py::test_each_divergence_has_its_mean`.
+# **Check.** The next cell, {test}`losses/test_bregman.py::test_bregman_ensemble_is_individual_minus_diversity` and
+# {test}`losses/test_bregman.py::test_each_divergence_has_its_mean`.
 #
 # **Falsified by** a Bregman loss, predictions and a target where the identity fails although the combiner is the
 # right one.
@@ -425,8 +427,8 @@ def kl_is_cross_entropy(outputs, labels):
 
 
 for name in bregman.DIVERGENCES:
-    checks.confirm(name, identity(name), cases("squared_error", scale=1.0))
-checks.confirm("kl is cross-entropy of scores", kl_is_cross_entropy, cases())
+    verify.confirm(name, identity(name), cases("squared_error", scale=1.0))
+verify.confirm("kl is cross-entropy of scores", kl_is_cross_entropy, cases())
 
 # %% [markdown]
 # *With the wrong average* the identity keeps a term with the target in it, and diversity may even be negative:
@@ -492,7 +494,7 @@ for target in (0.5, 5.0):
 # smallest. Learners that are certain, as many of each class, attain it.
 # :::
 #
-# **Check.** The next cell, and {test}`test_theory.py::test_released_loss_and_diversity_stay_within_their_limits`.
+# **Check.** The next cell, and {test}`theory/test_gradients.py::test_released_loss_and_diversity_stay_within_their_limits`.
 #
 # **Falsified by** logits and a label where the released loss or its diversity leaves the interval, or by extremes
 # that do not reach its ends.
@@ -527,8 +529,8 @@ def attained(num_classes):
     return torch.cat([lowest, highest, most]), torch.tensor(limits(num_classes))
 
 
-checks.confirm("released: within the limits", within, cases(), relation="<=")
-checks.confirm("released: limits attained", attained, [(2,), (10,), (100,)])
+verify.confirm("released: within the limits", within, cases(), relation="<=")
+verify.confirm("released: limits attained", attained, [(2,), (10,), (100,)])
 
 # %% tags=["nbval-check-output"]
 for num_classes in (10, 100):
@@ -545,7 +547,7 @@ for num_classes in (10, 100):
 # {numref}`fig-three-averages` sets the three side by side: two learners that disagree more and more.
 
 # %% mystnb={"figure": {"caption": "Diversity of two learners that are ever more certain of two different classes. Left: the label is one of the two. Right: the label is a third class, about which they agree. Diversity of averaged scores grows without limit and does not see the label; that of averaged probabilities does see it; the released average has next to none.", "name": "fig-three-averages"}, "image": {"alt": "Two panels of diversity over the logit d. Left: the lines for score and probability averaging rise together, the one for the released average stays near zero. Right: the line for scores is the same, that for probabilities is zero."}}
-theory_figures.diversity_over_distance()
+theory.diversity_over_distance()
 
 # %% [markdown]
 # ## What was shown, and what was not

@@ -29,17 +29,18 @@ released = None  # or a file of the authors' outputs
 from myst_nb import glue
 
 import jointens
-from jointens import diagnosed, diagnostic_figures, summaries
+from jointens.analysis import statistics, sweep_diagnostics
+from jointens.reports import diagnostics
 
 source = released or saved
 if source is None:
     source = jointens.run(jointens.Experiment.from_profile(profile))
 stored = jointens.stored_outputs(source).need(learners=2)
 independent, joint = stored.independent, stored.joint
-frame = diagnosed.explosion(stored)
+frame = sweep_diagnostics.explosion(stored)
 
 # %% mystnb={"figure": {"caption": "The first diagnostic. Loss of the ensemble on test data (left) and diversity there, on a log axis (right), over $\\beta$; means over runs, bands are one standard deviation, as in the authors' notebook.", "name": "fig-explosion"}, "image": {"alt": "Two panels over beta. Left, the ensemble's test loss, almost level, with wide bands. Right, diversity on a logarithmic axis: it grows slowly at first and steeply towards beta 1."}}
-diagnostic_figures.explosion(stored, frame)
+diagnostics.explosion(stored, frame)
 
 # %% tags=["remove-input"]
 last = stored.checkpoints[-1]
@@ -63,7 +64,7 @@ glue("explosion_half", f"{means[between] / means[independent]:.1f}", display=Fal
 # their test data are. Within runs the difference is much more certain:
 
 # %%
-summaries.table(frame)
+statistics.table(frame)
 
 # %% [markdown]
 # Δ is the mean difference to β = {glue:text}`explosion_independent` of the same run, with its 95 % t interval. (Of ensembles whose
@@ -98,11 +99,11 @@ paid.round(0).unstack("checkpoint").rename(
 # over the second's; the other columns belong to the [next chapter](debiased_diversity.ipynb).)
 
 # %%
-control = diagnosed.control(stored)
+control = sweep_diagnostics.control(stored)
 control.round(3)
 
 # %% tags=["nbval-check-output", "hide-input"]
-signs = diagnosed.signs(stored)
+signs = sweep_diagnostics.signs(stored)
 ratios = frame[frame["checkpoint"] == last].pivot(
     index="seed", columns="beta", values="diversity"
 )

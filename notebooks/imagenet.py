@@ -75,7 +75,7 @@ import dataclasses
 from myst_nb import glue
 
 import jointens
-from jointens import figures, imagenet_figures, published, table1
+from jointens.reports import beta_sweep, imagenet, published, table1
 
 if saved:
     results = jointens.Results.at(saved)
@@ -88,7 +88,7 @@ experiment = dataclasses.replace(results.experiment, data_root=data_root)
 # goes on from there.
 
 # %% mystnb={"figure": {"caption": "Images as the learners see them. Above, validation images of some classes; below, training images, each a random part of its original.", "name": "fig-imagenet-images"}, "image": {"alt": "Two rows of six small square pictures with noise: discs, crosses, stripes and chequerboards in shades of red, green and blue; in the lower row some are cut off or enlarged."}}
-imagenet_figures.pictures(experiment)
+imagenet.pictures(experiment)
 
 # %% [markdown]
 # ## Training dynamics
@@ -97,7 +97,7 @@ imagenet_figures.pictures(experiment)
 # run; whoever makes this page of another run should look anew.
 
 # %% mystnb={"figure": {"caption": "Validation accuracy over training: the ensemble (blue) and each of its base learners (grey), independent training beside joint training. The counterpart of the paper's Figure 6, right.", "name": "fig-imagenet-dynamics"}, "image": {"alt": "Two panels of validation accuracy over training steps with the same axis. Left, independent training: a line for the ensemble just above three lines of its learners. Right, joint training: the ensemble's line with its three learners' lines further below it."}} tags=["picture"]
-figures.training_curves(results, seed=experiment.seeds[0])
+beta_sweep.training_curves(results, seed=experiment.seeds[0])
 
 # %% tags=["remove-input"]
 evaluated = table1.evaluated([results], data_root=data_root)
@@ -114,7 +114,7 @@ for name, beta in {"independent": 0.0, "joint": 1.0}.items():
 # is better than three joint ones together.
 
 # %% mystnb={"figure": {"caption": "Individual loss, ensemble loss and their difference, diversity, over training; continuous lines are of validation images, dashed ones of training images, both in evaluation mode.", "name": "fig-imagenet-losses"}, "image": {"alt": "Two panels of losses over training steps with a logarithmic axis, independent and joint training. Under joint training individual loss and diversity lie on top of each other, far above the ensemble loss; under independent training diversity is far below both losses."}}
-imagenet_figures.losses(results, seed=experiment.seeds[0])
+imagenet.losses(results, seed=experiment.seeds[0])
 
 # %% [markdown]
 # {numref}`fig-imagenet-losses` shows where that comes from. Under joint training most of a learner's loss is matched by

@@ -45,8 +45,9 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector
 
 import jointens
-from jointens import checks, theory, theory_figures
-from jointens.data import load_data
+from jointens.data.splits import load_data
+from jointens.reports import theory
+from jointens.theory import gradients, verify
 
 CASES = {  # name: loss and average
     "squared error": {"loss": "squared_error"},
@@ -58,7 +59,7 @@ CASES = {  # name: loss and average
 
 def cases(kind="cross_entropy", **how):
     """Outputs (M, B, K) and targets, for several M and K; num_draws in all."""
-    return checks.draws(kind, **{"count": num_draws, "seed": draws_seed, **how})
+    return verify.draws(kind, **{"count": num_draws, "seed": draws_seed, **how})
 
 
 def with_each(betas, *kind):
@@ -95,7 +96,7 @@ def with_each(betas, *kind):
 # $\text{DIV} \ge 0$.
 # :::
 #
-# **Check.** The next cell, and {test}`test_theory.py::test_the_objective_lies_between_the_two_losses`.
+# **Check.** The next cell, and {test}`theory/test_gradients.py::test_the_objective_lies_between_the_two_losses`.
 #
 # **Falsified by** outputs and a target where the three forms differ, or where the objective for some β in between
 # leaves the interval.
@@ -125,13 +126,13 @@ def between(how):
 
 for name, how in CASES.items():
     kind = how.get("loss", "cross_entropy")
-    checks.confirm(
+    verify.confirm(
         f"{name}: three forms",
         three_forms(how),
         with_each((-1, 0.3, 1, 2), kind),
     )
     inside = with_each((0, 0.3, 0.9, 1), kind)
-    checks.confirm(
+    verify.confirm(
         f"{name}: ens <= L^β <= ind", between(how), inside, relation="<="
     )
 
@@ -176,7 +177,7 @@ for name, how in CASES.items():
 # And for cross-entropy GNCL is *not* $\mathcal L^\lambda$: it takes the curvature at $\bar f$, not at the points in
 # between of {prf:ref}`thm-second-order`. The cell after the next says how far apart they are.
 #
-# **Check.** The next cell, and {test}`test_theory.py::test_the_same_objective_under_other_names`.
+# **Check.** The next cell, and {test}`theory/test_gradients.py::test_the_same_objective_under_other_names`.
 #
 # **Falsified by** outputs, a target and a weight for which one of these differs from the objective it is said to be.
 
@@ -211,7 +212,7 @@ def negative_correlation(weight, outputs, targets):
     )  # the mean: a constant
     others = (outputs - mean).sum(0) - (outputs - mean)
     (((f - targets) ** 2 / 2) + weight * (f - mean) * others).sum().backward()
-    ours = theory.output_gradient(outputs, targets, weight, loss="squared_error")
+    ours = gradients.output_gradient(outputs, targets, weight, loss="squared_error")
     return f.grad, len(outputs) / 2 * ours
 
 
@@ -232,7 +233,7 @@ def learner_by_learner(weight, outputs, targets):
         own = (f[i] - targets) ** 2 / 2 + weight * d[i] * (d.sum(0) - d[i])
         gradients.append(torch.autograd.grad(own.sum(), f)[0][i])
     weight = 2 * weight * (1 - 1 / M)
-    ours = theory.output_gradient(outputs, targets, weight, loss="squared_error")
+    ours = gradients.output_gradient(outputs, targets, weight, loss="squared_error")
     return torch.stack(gradients), M / 2 * ours
 
 
@@ -243,12 +244,12 @@ def weight_on_ind(gamma, outputs, labels):
 
 
 values = list(with_each(LAMBDAS, "squared_error"))
-checks.confirm("modular loss, β = λ", modular, with_each(LAMBDAS))
-checks.confirm("GNCL, squared error, β = λ", generalised, values)
-checks.confirm("gradient of NCL, β = λ", negative_correlation, values)
-checks.confirm("NCL, through the mean, summed, β = 2 λ", through_the_mean, values)
-checks.confirm("NCL, through the mean, each its own", learner_by_learner, values)
-checks.confirm("1 − γ, averaged probabilities", weight_on_ind, with_each(LAMBDAS))
+verify.confirm("modular loss, β = λ", modular, with_each(LAMBDAS))
+verify.confirm("GNCL, squared error, β = λ", generalised, values)
+verify.confirm("gradient of NCL, β = λ", negative_correlation, values)
+verify.confirm("NCL, through the mean, summed, β = 2 λ", through_the_mean, values)
+verify.confirm("NCL, through the mean, each its own", learner_by_learner, values)
+verify.confirm("1 − γ, averaged probabilities", weight_on_ind, with_each(LAMBDAS))
 
 # %% tags=["nbval-check-output"]
 (outputs, labels), *_ = cases(sizes=[(5, 7)])
@@ -305,8 +306,8 @@ print(f"cross-entropy: GNCL's penalty is {ratio:.2f} times diversity, on average
 # :::
 #
 # **Check.** The next cell follows the three sequences and compares with their closed forms; also
-# {test}`test_theory.py::test_beyond_one_there_is_no_lower_bound` and
-# {test}`test_theory.py::test_the_released_objective_is_bounded_for_every_beta`.
+# {test}`theory/test_gradients.py::test_beyond_one_there_is_no_lower_bound` and
+# {test}`theory/test_gradients.py::test_the_released_objective_is_bounded_for_every_beta`.
 #
 # **Falsified by** a number that the objective never falls below along one of the three sequences, for some β > 1; or
 # outputs for which the released objective falls below its limit.
@@ -365,9 +366,9 @@ c = 100 * torch.rand(num_draws, generator=chance, dtype=torch.float64)
 for name in ("squared error", "scores", "probabilities"):
     sizes = ((2, 2), (3, 10), (5, 7))
     beyond = [(weight, M, K, c) for weight in (1.1, 2) for M, K in sizes]
-    checks.confirm(f"{name}: closed form", along(name), beyond)
+    verify.confirm(f"{name}: closed form", along(name), beyond)
 weights = with_each((1.5, 10, 100))
-checks.confirm(
+verify.confirm(
     "released: its limit <= objective", released_limit, weights, relation="<="
 )
 
@@ -386,7 +387,7 @@ experiment = jointens.Experiment.from_namespace(globals())
 results = jointens.run(experiment)  # trains what is not there yet
 
 # %% mystnb={"figure": {"caption": "The objective and diversity on training data over the epochs, for $\\beta$ inside and outside of the interval from 0 to 1. A line for each run; three seeds. Just beyond 1 the objective falls below zero and diversity grows by orders of magnitude, slowed only by the falling learning rate. Further beyond, training breaks down.", "name": "fig-beyond"}, "image": {"alt": "Two panels over epochs with lines for each beta. Left, the objective on a symmetric logarithmic axis: for beta up to 1 it falls towards zero, for 1.02 far below zero, for 1.1 it swings between large values of either sign. Right, diversity on a logarithmic axis: it grows with beta, by orders of magnitude from 0.5 to 1 and from 1 to 1.02; at 1.1 it rises, falls and rises again."}}
-theory_figures.over_epochs(results)
+theory.over_epochs(results)
 
 # %%
 history = (
@@ -442,7 +443,7 @@ if 1.02 in last.index and "accuracy" in last:
 # runs at rate 0.02 and decay 0.0025.
 #
 # **Check.** The next cell trains both, in double precision, on digits; also
-# {test}`test_training.py::test_a_learner_of_m_trains_as_if_alone_at_other_rates`.
+# {test}`training/test_trainer.py::test_a_learner_of_m_trains_as_if_alone_at_other_rates`.
 #
 # **Falsified by** initial weights and batches for which the two end at different weights.
 
@@ -489,8 +490,8 @@ def on_m_times_ind():
     return together, solo(0.1, 5e-4, momentum=0.9)
 
 
-checks.confirm("M together on ind, and alone at η/M and M w", on_ind, [()])
-checks.confirm("M together on M · ind, and alone at η and w", on_m_times_ind, [()])
+verify.confirm("M together on ind, and alone at η/M and M w", on_ind, [()])
+verify.confirm("M together on M · ind, and alone at η and w", on_m_times_ind, [()])
 
 # %% [markdown]
 # So a study over $M$ at one learning rate changes two things at once. The key `rate_per_learner: true` trains $M$
@@ -517,7 +518,7 @@ comparison = {
 }
 
 # %% mystnb={"figure": {"caption": "Independent learners never meet, so how many of them train side by side should not matter to any of them. At the same learning rate for every $M$ (dashed) it does: the more they are, the slower each learns. With M times the loss (solid) it does not. Means over three seeds with 95 % t intervals.", "name": "fig-rates"}, "image": {"alt": "Individual test loss over the number of learners, 1 to 10. The dashed line for one rate rises steeply, the solid line for a rate per learner is flat."}}
-theory_figures.learners_alone(comparison)
+theory.learners_alone(comparison)
 
 # %% [markdown]
 # *And across β?* For squared error, and in output space, the largest curvature is $\frac2M$ for all β from 0 to 1
@@ -563,7 +564,7 @@ def by_adam():
     return together, solo(1e-3, 5e-4 * M, **how)
 
 
-checks.confirm("Adam: alone at η, M w and M ε", by_adam, [()])
+verify.confirm("Adam: alone at η, M w and M ε", by_adam, [()])
 
 # %% [markdown]
 # :::{solution-end}

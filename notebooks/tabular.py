@@ -57,7 +57,8 @@ measure_test = True  # after each epoch, for the figures; it decides nothing
 from myst_nb import glue
 
 import jointens
-from jointens import diagnostic_figures, figures, summaries
+from jointens.analysis import statistics
+from jointens.reports import beta_sweep, diagnostics
 
 experiment = jointens.Experiment.from_namespace(globals())
 results = jointens.run(experiment)  # trains what is not there yet
@@ -73,10 +74,10 @@ between = sorted(experiment.beta_vals, key=lambda beta: abs(beta - 0.9))[0]
 shown = sorted({independent, between, joint})
 
 # %% mystnb={"figure": {"caption": "Ensemble loss, individual loss and diversity over training, on training data (dashed) and on test data (continuous), for independent training, one $\\beta$ in between and joint training. Means over seeds, bands are 95 % t intervals.", "name": "fig-tabular-course"}, "image": {"alt": "Three panels over sixty epochs. Ensemble loss: training curves fall together, test curves fall, then rise together. Individual loss: for joint training far above the others on training as on test data, rising on test data. Diversity, logarithmic: for joint training it grows throughout, to more than ten times that of independent training."}}
-diagnostic_figures.course(results, shown)
+diagnostics.course(results, shown)
 
 # %% tags=["remove-input"]
-for name, text in summaries.texts(tests, joint).items():
+for name, text in statistics.texts(tests, joint).items():
     glue(f"tabular_{name}", text, display=False)
 
 # %% [markdown]
@@ -93,7 +94,7 @@ for name, text in summaries.texts(tests, joint).items():
 # the split and the initial weights are the same: as paired differences Δ to β = 0, with 95 % t intervals.
 
 # %% mystnb={"figure": {"caption": "Ensemble loss on training data against ensemble loss on test data, both as differences to $\\beta = 0$ of the same seed. Small dots are runs, ringed dots are means with 95 % t intervals. Left of the vertical line training data are fitted better than by independent training; above the horizontal line test data are predicted worse.", "name": "fig-tabular-gap"}, "image": {"alt": "Two scatter plots, best checkpoint and last epoch, one colour for each beta. At the last epoch the means move to the upper left as beta grows: lower training loss, higher test loss."}}
-figures.train_against_test(results)
+beta_sweep.train_against_test(results)
 
 # %% [markdown]
 # At the last epoch ({numref}`fig-tabular-gap`, right) the means walk to the upper left: the larger β, the lower the loss on
@@ -105,7 +106,7 @@ figures.train_against_test(results)
 glue("tabular_joint", f"{joint:g}", display=False)
 
 # %%
-summaries.generalisation(tests, shown)
+statistics.generalisation(tests, shown)
 
 # %% [markdown]
 # Diversity does carry over to test data, and so does the individual loss that pays for it. What does not carry over is their
@@ -118,10 +119,10 @@ summaries.generalisation(tests, shown)
 # objective was heading.
 
 # %% mystnb={"figure": {"caption": "The $\\beta$ sweep on test data, with early stopping (best checkpoint) and without (last epoch): the ensemble's loss as paired differences to $\\beta = 0$, individual loss, and diversity on a log axis. Bars are 95 % t intervals over seeds.", "name": "fig-tabular-sweep"}, "image": {"alt": "Three panels over beta. Differences in test loss: rising above zero with beta at the last epoch, around or below zero with wide bars at the best checkpoint. Individual loss rises near beta 1, diversity grows more than tenfold."}}
-figures.sweep(results)
+beta_sweep.sweep(results)
 
 # %%
-summaries.table(tests)
+statistics.table(tests)
 
 # %% [markdown]
 # With early stopping the test loss at β = {glue:text}`tabular_joint` differs from that at β = 0 by
@@ -140,13 +141,13 @@ summaries.table(tests)
 # and optimiser are those of an earlier repository of the first author ([decisions](../book/decisions.md)).
 
 # %% mystnb={"figure": {"caption": "Published sweeps on the paper's four regression sets, one column each. From above: ensemble loss on training data and on test data, as paired differences to $\\beta = 0$; diversity on test data, log axis; the share of it that is constant shifts. Bars are 95 % t intervals over ten seeds.", "name": "fig-tabular-sets"}, "image": {"alt": "Four columns of four panels over beta, each with a line for the best checkpoint and a dashed line for the last epoch."}}
-from jointens import published_tabular
+from jointens.reports import published_tables
 
-sets = published_tabular.published_tables()
-diagnostic_figures.four_sets(sets)
+sets = published_tables.published_tables()
+diagnostics.four_sets(sets)
 
 # %%
-summaries.changes(sets, beta=1)
+statistics.changes(sets, beta=1)
 
 # %% [markdown]
 # These are the differences of joint to independent training, in the mean over ten seeds, on data and learners nearer to the
@@ -159,7 +160,7 @@ summaries.changes(sets, beta=1)
 # ## What was shown, and what was not
 
 # %% tags=["nbval-check-output", "hide-input"]
-compared = summaries.compare(tests, joint)
+compared = statistics.compare(tests, joint)
 last = compared.xs("last", level="checkpoint")
 print("last epoch: training loss is", last.loc["train_ensemble", "verdict"])
 print("last epoch: test loss is", last.loc["ensemble", "verdict"])

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torchvision
+from checkout import ROOT
 from scipy.io import savemat
 
-from jointens import Experiment, published
-from jointens.datasets import DATASETS
-from jointens.image_sets import _read
-from jointens.places import default_data_root
-from jointens.toy_imagenet import read_toy_imagenet
-
-ROOT = Path(__file__).resolve().parent.parent
+from jointens import Experiment
+from jointens.common.paths import default_data_root
+from jointens.data.registry import DATASETS
+from jointens.data.torchvision_sets import _read
+from jointens.data.toy_imagenet import read_toy_imagenet
+from jointens.reports import published
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Every theorem beside the test that holds it: the role `{test}` and the directive `{theorems}`.
 
-In a chapter, {test}`test_theory.py::test_name` links to that test's source on the page that has the directive. The
-directive lists the theorems of all chapters in order, each with what would falsify it and with its tests' sources. A
-theorem without a test, or a test that does not exist, is an error of the build.
+In a chapter, {test}`theory/test_gradients.py::test_name` links to that test's source on the page that has the
+directive. The directive lists the theorems of all chapters in order, each with what would falsify it and with its
+tests' sources. A theorem without a test, or a test that does not exist, is an error of the build.
 """
 
 import ast
@@ -15,7 +15,7 @@ from docutils.statemachine import StringList
 from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-TEST = re.compile(r"\{test\}`(\w+\.py)::(\w+)`")
+TEST = re.compile(r"\{test\}`([\w/]+\.py)::(\w+)`")
 BLOCK = re.compile(
     r":::\{prf:theorem\} *(?P<title>[^\n]*)\n:label: *(?P<label>\S+)\n(?P<rest>.*?)(?=:::\{prf:theorem\}|\Z)", re.S
 )
@@ -26,7 +26,7 @@ FALSIFIER = re.compile(r"\*\*Falsified by\*\*\s+(.*?)(?=\n\n|\n# %%|\Z)", re.S)
 class Theorem:
     label: str
     title: str
-    tests: tuple[tuple[str, str], ...]  # (file, function)
+    tests: tuple[tuple[str, str], ...]  # (file below tests/, function)
     falsifier: str
 
 
@@ -51,9 +51,9 @@ def source_of(file: Path, function: str) -> str:
     raise LookupError(f"{file.name} has no test {function}")
 
 
-def target_of(stem: str, function: str) -> str:
-    """The label of a test's source on the page that shows it."""
-    return f"{stem}-{function}".lower()
+def target_of(file: str, function: str) -> str:
+    """The label of a test's source on the page that shows it; `file` is relative to tests/, without .py."""
+    return f"{file}-{function}".replace("/", "-").lower()
 
 
 class TestRole(SphinxRole):
@@ -101,7 +101,7 @@ class Theorems(SphinxDirective):
         except (LookupError, OSError) as error:
             raise self.error(str(error)) from error
         return [
-            f"({target_of(path.stem, function)})=",
+            f"({target_of(file.removesuffix('.py'), function)})=",
             f"In `tests/{file}`:",
             "",
             "```python",

@@ -1,0 +1,66 @@
+"""Files that are there whole or not at all, whenever the writing process is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+TEMPORARY = ".tmp."  # stands in the name of a file that is being written, before its host and process
+
+
+def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
+    """Write bytes, or what a function writes into the file it is given, and only then take the place of `path`."""
+    temporary = path.with_name(f".{path.name}{TEMPORARY}{platform.node()}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                content(file)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave the new name without its content
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill, which then becomes `out`; of what was not filled to the end nothing stays.
+
+    `out` is not there yet, or is empty.
+    """
+    place = out.resolve()
+    folder = place.with_name(f".{place.name}{TEMPORARY}{platform.node()}.{os.getpid()}")
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+        if place.exists():  # it stays the same folder: somebody may be in it
+            for path in folder.iterdir():
+                path.rename(place / path.name)
+        else:
+            folder.rename(place)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes of this host left half written; files of living ones stay."""
+    for path in folder.rglob(f".*{TEMPORARY}{platform.node()}.*"):
+        if not _is_alive(int(path.name.rpartition(".")[2])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is somebody else's
+    return True

@@ -1,0 +1,165 @@
+"""ImageNet in folders: which file shows what, in the layout of Kaggle or in that of torchvision.
+
+ILSVRC/Data/CLS-LOC/train/n01440764/n01440764_18.JPEG      Kaggle: the folders of training images are named by class,
+ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG       validation images lie in one
+imagenet_class_index.json                                  {"0": ["n01440764", "tench"], …}: class, wnid, word
+ILSVRC2012_val_labels.json                                 {"ILSVRC2012_val_00000001.JPEG": "n01751748", …}
+
+train/n01440764/n01440764_18.JPEG                          torchvision's ImageNet and ImageFolder; classes are counted
+val/n01751748/ILSVRC2012_val_00000001.JPEG                 in the order of the folders of train, or by the index above
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..common.errors import InputError
+from ..experiment.fields import read_object
+
+IMAGES, INDEX, LABELS = Path("ILSVRC/Data/CLS-LOC"), "imagenet_class_index.json", "ILSVRC2012_val_labels.json"
+LAYOUTS = (
+    f"Kaggle's ({IMAGES}/train/WNID/*.JPEG, {IMAGES}/val/*.JPEG, {INDEX}, {LABELS}) "
+    "or torchvision's (train/WNID/*.JPEG, val/WNID/*.JPEG)"
+)
+SUFFIXES = (".jpeg", ".jpg", ".png")
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """One part of a data set whose N images stay in their files until they are needed."""
+
+    folder: Path
+    """Of all of them."""
+    names: np.ndarray
+    """`(N,)`, relative to the folder, as bytes of one length: a list of a million texts would be copied, page by
+    page, to every process that reads images."""
+    targets: Tensor
+    """`(N,)`, classes as int64."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, rows: Any) -> ImageFiles:
+        return ImageFiles(self.folder, self.names[rows], self.targets[rows])
+
+    def path(self, row: int) -> Path:
+        return self.folder / os.fsdecode(bytes(self.names[row]))
+
+
+@functools.lru_cache(maxsize=2)  # every cell asks for the same million files
+def read_folders(root: Path, num_classes: int) -> tuple[ImageFiles, ImageFiles]:
+    """The training and the validation images in a folder, in the order of their names.
+
+    Args:
+        root: the folder of the layout, in which `train` is, or that with `imagenet` in it.
+        num_classes: how many classes there are.
+
+    Raises:
+        InputError: neither layout is there, or a class or a label is missing; the message says what was found.
+    """
+    try:
+        for folder in (root, root / "imagenet"):
+            for images, read in ((folder / IMAGES, _kaggle), (folder, _torchvision)):
+                if (images / "train").is_dir() and (images / "val").is_dir():
+                    return read(folder, num_classes)
+        raise InputError(
+            f"no ImageNet in {root}: it {_contents(root)}; data_root is to be a folder in one of two layouts, {LAYOUTS}"
+        )
+    except OSError as error:
+        raise InputError(f"cannot read {error.filename or root}: {error.strerror}") from error
+
+
+def _kaggle(root: Path, num_classes: int) -> tuple[ImageFiles, ImageFiles]:
+    index = _read_index(root / INDEX, num_classes)
+    val = root / IMAGES / "val"
+    labels = _read_json(root / LABELS)
+    names = _images_in(val)
+    if without := [name for name in names if name not in labels]:
+        raise InputError(
+            f"{root / LABELS} has no label for {len(without)} of {len(names)} images in {val}, the first is "
+            f"{without[0]}; allowed is one for each"
+        )
+    if unknown := sorted({str(labels[name]) for name in names} - index.keys()):
+        raise InputError(f"{root / LABELS} names {_few(unknown)}, which {root / INDEX} does not list")
+    train = _by_class(root / IMAGES / "train", index, root / INDEX)
+    return train, _files(val, [(name, index[labels[name]]) for name in names])
+
+
+def _torchvision(root: Path, num_classes: int) -> tuple[ImageFiles, ImageFiles]:
+    train, val = root / "train", root / "val"
+    if (root / INDEX).exists():
+        index, told = _read_index(root / INDEX, num_classes), root / INDEX
+    else:
+        index, told = {name: number for number, name in enumerate(_folders_in(train))}, train
+        if len(index) != num_classes:
+            raise InputError(
+                f"{train} holds {len(index)} classes; allowed are {num_classes}, or {INDEX} in {root} to number them"
+            )
+    return _by_class(train, index, told), _by_class(val, index, told)
+
+
+def _by_class(folder: Path, index: Mapping[str, int], told: Path) -> ImageFiles:
+    """The images in a folder that has one for each class; `told` is what says which classes there are."""
+    wnids = _folders_in(folder)
+    if unknown := [wnid for wnid in wnids if wnid not in index]:
+        raise InputError(f"{folder} has folders of {_few(unknown)}, which {told} does not list")
+    return _files(folder, [(f"{wnid}/{name}", index[wnid]) for wnid in wnids for name in _images_in(folder / wnid)])
+
+
+def _files(folder: Path, images: Iterable[tuple[str, int]]) -> ImageFiles:
+    images = list(images)
+    if not images:
+        raise InputError(f"{folder} holds no images ({', '.join(SUFFIXES)}); expected is one of two layouts, {LAYOUTS}")
+    names, classes = zip(*images, strict=True)
+    return ImageFiles(folder, np.array([os.fsencode(name) for name in names]), torch.tensor(classes))
+
+
+def _read_index(file: Path, num_classes: int) -> dict[str, int]:
+    """The number of each wnid."""
+    told = _read_json(file)
+    try:
+        index = {str(wnid): int(number) for number, (wnid, *_) in told.items()}
+    except (ValueError, TypeError):
+        index = {}
+    if sorted(index.values()) != list(range(num_classes)):
+        raise InputError(
+            f'{file} lists {len(told)} classes; allowed are {num_classes}, as {{"0": ["n01440764", "tench"], …}}'
+        )
+    return index
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise InputError(f"{file} is missing; expected is one of two layouts, {LAYOUTS}")
+    return read_object(file)
+
+
+def _folders_in(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _images_in(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries]
+    return sorted(name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
+
+
+def _contents(folder: Path) -> str:
+    if not folder.is_dir():
+        return "is no folder"
+    names = sorted(entry.name for entry in os.scandir(folder))
+    return f"holds {_few(names)}" if names else "is empty"
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,298 @@
+"""A run's folder: finished cells only, written atomically, read back as tidy frames.
+
+<out>/<tag>/experiment.yml               whose results these are
+<out>/<tag>/cells/beta=0.2,seed=3.json   one finished cell: history, test metrics, provenance
+<out>/<tag>/cells/beta=0.2,seed=3.npz    its learners' outputs            (store_outputs)
+<out>/<tag>/cells/….safetensors          its weights at the best epoch    (save_weights)
+<out>/<tag>/unfinished/….json, ….pt      of a cell in training: its history so far, and what it goes on from
+<out>/<tag>/results.csv                  the cells as a table with the authors' fifteen columns
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from ..common.errors import InputError
+from ..common.files import remove_leftovers, write_atomically
+from ..common.paths import default_out, expanded
+from ..data.csv_table import check_unchanged
+from ..diagnostics.inputs import read_npz
+from ..models.ensemble import Ensemble
+from ..training.trainer import new_ensemble
+from . import frames
+from .config import Experiment
+from .identity import NUMBERS, read_identity, without_place
+from .record import Cell, TrainedCell, canonical_beta
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Stands for the version of the numbers where the authors' code computed them: nothing is trained into such a folder.
+RELEASED = "released"
+
+
+class Results:
+    """The results folder of one experiment. Opening it writes nothing.
+
+    Args:
+        experiment: whose results; with its `out` and `tag` it names the folder.
+        folder: another place, whatever the experiment says.
+        numbers: the version of the numbers in it, or RELEASED.
+
+    Raises:
+        InputError: the folder there belongs to another experiment; the message says what differs.
+    """
+
+    experiment: Experiment
+    """Whose results these are."""
+    folder: Path
+    """Where they are."""
+
+    def __init__(
+        self, experiment: Experiment, folder: str | os.PathLike | None = None, *, numbers: int | str = NUMBERS
+    ):
+        self.experiment = experiment
+        self._identity = experiment.identity() | {"numbers": numbers}
+        self._mark = RELEASED if numbers == RELEASED else experiment.hash  # of each cell
+        out = expanded(experiment.out) if experiment.out else default_out()
+        self.folder = Path(folder) if folder is not None else out / experiment.name
+        try:
+            if (self.folder / "experiment.yml").exists():
+                ours = without_place(self._identity)
+                # A key that was added since was at its default.
+                theirs = without_place(Experiment().identity() | read_identity(self.folder))
+                differing = [key for key in theirs if ours.get(key) != theirs[key]]
+                if differing:
+                    told = ", ".join(f"{key} {theirs[key]} there, {ours.get(key)} here" for key in differing)
+                    raise InputError(f"{self.folder} holds another experiment: {told}; choose another tag")
+            elif any(self.folder.glob("cells/*.json")):
+                raise InputError(f"{self.folder} holds cells of an unknown experiment: experiment.yml is missing")
+        except OSError as error:
+            raise InputError(f"cannot read results in {self.folder}: {error.strerror}") from error
+
+    @classmethod
+    def at(cls, folder: str | os.PathLike) -> Results:
+        """The results in a folder, of the experiment that its experiment.yml tells.
+
+        Its grid is of all cells found there, those in training as well. The folder may have been moved, or made by
+        `released.convert`; into one of those nothing is trained.
+
+        Raises:
+            InputError: it is no results folder, or one of another version of the numbers, or of a table that is not
+                where it was, or not as it was.
+        """
+        folder = Path(folder)
+        if not (folder / "experiment.yml").exists():
+            raise InputError(f"{folder} is no results folder: it holds no experiment.yml")
+        keys = read_identity(folder)
+        if content := keys.pop("content", None):
+            check_unchanged(f"{keys.get('dataset')}", content, where=str(folder))
+        numbers = RELEASED if keys.pop("numbers", None) == RELEASED else NUMBERS
+        files = [path for part in ("cells", "unfinished") for path in folder.glob(f"{part}/*.json")]
+        if cells := [cell for path in files if (cell := Cell.named(path.stem))]:
+            keys["beta_vals"] = sorted({cell.beta for cell in cells})
+            keys["seeds"] = sorted({cell.seed for cell in cells})
+        experiment = Experiment.from_dict(keys, where=str(folder / "experiment.yml"))
+        return cls(experiment, folder, numbers=numbers)
+
+    @property
+    def converted(self) -> bool:
+        """Whether the authors' code computed these (`convert.convert`)."""
+        return self._identity["numbers"] == RELEASED
+
+    def prepare(self) -> None:
+        """Make the folder, before hours are spent on what goes into it; raises InputError if that cannot be."""
+        try:
+            (self.folder / "cells").mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self.folder)
+            file = self.folder / "experiment.yml"
+            if not file.exists():
+                told = {**self._identity, "hash": self.experiment.hash}
+                write_atomically(file, yaml.safe_dump(told, sort_keys=False).encode())
+        except OSError as error:
+            raise InputError(f"cannot write results to {self.folder}: {error.strerror}") from error
+
+    # ---- cells
+
+    def path(self, cell: Cell, suffix: str = ".json") -> Path:
+        return self.folder / "cells" / f"{cell}{suffix}"
+
+    def is_done(self, cell: Cell) -> bool:
+        return self.path(cell).exists()
+
+    def read(self, cell: Cell) -> dict[str, Any]:
+        return self._read(self.path(cell))
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            whole = {"beta", "seed", "best_epoch", "test", "history", "provenance"} <= record.keys()
+        except (OSError, ValueError, AttributeError):
+            whole = False
+        if not whole or record.get("experiment") != self._mark:
+            raise InputError(
+                f"{path} is damaged or of another experiment; remove it, and the same command trains it again"
+            )
+        return record
+
+    def write(self, trained: TrainedCell, provenance: dict[str, Any]) -> None:
+        """Write a finished cell; its JSON file comes last, since a cell is done when that is there.
+
+        What was written of it before it was finished is removed.
+        """
+        cell = trained.cell
+        if self.experiment.store_outputs:
+            arrays = {name: value.numpy() for name, value in trained.outputs.items()}
+            write_atomically(self.path(cell, ".npz"), lambda file: np.savez(file, **arrays))
+        if self.experiment.save_weights:
+            from safetensors.torch import save
+
+            weights = {name: value.contiguous() for name, value in trained.weights.items()}
+            write_atomically(self.path(cell, ".safetensors"), save(weights))
+        write_atomically(self.path(cell), self._record(trained, provenance))
+        self.forget_unfinished(cell)
+
+    def forget_unfinished(self, cell: Cell) -> None:
+        """Remove what was written of a cell before it was finished."""
+        for suffix in (".pt", ".json"):
+            self.unfinished_path(cell, suffix).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # others are in there, or it never was
+            (self.folder / "unfinished").rmdir()
+
+    def _record(self, trained: TrainedCell, provenance: dict[str, Any]) -> bytes:
+        """A cell's JSON file."""
+        record = {
+            "beta": trained.cell.beta,
+            "seed": trained.cell.seed,
+            "experiment": self._mark,
+            "best_epoch": trained.best_epoch,
+            "test": trained.test,
+            "history": trained.history,
+            "provenance": provenance,
+        }
+        return json.dumps(_finite(record), allow_nan=False, separators=(",", ":")).encode()
+
+    # ---- cells in training
+
+    def unfinished_path(self, cell: Cell, suffix: str = ".json") -> Path:
+        return self.folder / "unfinished" / f"{cell}{suffix}"
+
+    def write_unfinished(self, trained: TrainedCell, provenance: dict[str, Any]) -> None:
+        """Write what is known of a cell so far, in the same form."""
+        path = self.unfinished_path(trained.cell)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, self._record(trained, provenance))
+        except OSError as error:
+            raise InputError(f"cannot write results to {path}: {error.strerror}") from error
+
+    def unfinished_records(self) -> list[dict[str, Any]]:
+        """The records of the experiment's cells in training, whose tests are null, in the order of its grid."""
+        paths = [self.unfinished_path(cell) for cell in self.experiment.cells if not self.is_done(cell)]
+        return [self._read(path) for path in paths if path.exists()]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The records of the experiment's finished cells, in the order of its grid: their JSON files as dicts."""
+        return [self.read(cell) for cell in self.experiment.cells if self.is_done(cell)]
+
+    def all_records(self) -> list[dict[str, Any]]:
+        """Every finished cell in the folder, of this grid or of another, sorted by β and seed."""
+        cells = [self._read(path) for path in (self.folder / "cells").glob("*.json")]
+        return sorted(cells, key=lambda cell: (cell["beta"], cell["seed"]))
+
+    def outputs(self, cell: Cell) -> dict[str, np.ndarray]:
+        """A cell's stored arrays: `{test,val}_outputs_{best,last}` (M, N, K) and `{test,val}_targets` (N,).
+
+        Args:
+            cell: one of `experiment.cells`, or `Cell(beta, seed)`.
+
+        Raises:
+            InputError: they were not stored, or the file is damaged.
+        """
+        return read_npz(self.path(cell, ".npz"))
+
+    # ---- tables
+
+    def write_csv(self) -> None:
+        """Rebuild results.csv from every cell in the folder: the authors' columns, no index, lists as Python lists."""
+        table = frames.authors_table(self.all_records()).to_csv(index=False).encode()
+        path = self.folder / "results.csv"
+        if not path.exists() or path.read_bytes() != table:
+            remove_leftovers(self.folder)
+            write_atomically(path, table)
+
+    def tests(self) -> pd.DataFrame:
+        """Test metrics, one row for each cell and checkpoint ("best", "last").
+
+        Columns: beta, seed, checkpoint, epoch; individual, ensemble, diversity; train_individual, train_ensemble,
+        train_diversity: the same on training data at that epoch, as in `history`; for classification also accuracy and
+        individual_accuracy (the mean over learners), as fractions, and for more than ten classes top5_accuracy; with
+        `validate_every` epoch is the number of the validation. What the authors' code does not log is missing from
+        their converted results: the last epoch, and training metrics.
+        """
+        return frames.tests(self.records())
+
+    def history(self, *, unfinished: bool = False) -> pd.DataFrame:
+        """The course of training, one row for each cell, epoch (from 1) and split ("train", "val").
+
+        Metrics as in `tests`. Train is measured in evaluation mode on as many examples as validation has, or on
+        `measured_size`; with `measure_test` there is a split "test". With `validate_every` epoch is the number of the
+        validation, and step the steps before it.
+
+        unfinished: cells in training are among them, as far as they have come.
+        """
+        return frames.history(self._courses(unfinished))
+
+    def learner_history(self, *, unfinished: bool = False) -> pd.DataFrame:
+        """Each base learner's accuracy over training: beta, seed, split, epoch, learner, accuracy; step as above."""
+        return frames.learner_history(self._courses(unfinished))
+
+    def _courses(self, unfinished: bool) -> list[dict[str, Any]]:
+        return self.records() + (self.unfinished_records() if unfinished else [])
+
+
+def load(folder: str | os.PathLike, beta: float, seed: int) -> Ensemble:
+    """The trained ensemble of one cell, at its best epoch, on the CPU and in evaluation mode.
+
+    Called with inputs `(B, ...)` it gives outputs `(M, B, K)`.
+
+    Args:
+        folder: a results folder, `Results.folder`.
+        beta: of the cell.
+        seed: of the cell.
+
+    Raises:
+        InputError: the folder holds no such cell, or holds it without weights.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder, cell = Path(folder), Cell(canonical_beta(beta), int(seed))
+    results = Results.at(folder)
+    if not results.is_done(cell):
+        known = sorted(path.stem for path in (folder / "cells").glob("*.json"))
+        raise InputError(f"{folder} holds no cell {cell}; it holds {'; '.join(known) or 'none'}")
+    weights = results.path(cell, ".safetensors")
+    if not weights.exists():
+        raise InputError(f"{folder} holds no weights of {cell}: it was trained with save_weights false, or converted")
+    try:
+        return new_ensemble(results.experiment).load_weights(load_file(weights)).eval()
+    except SafetensorError as error:
+        raise InputError(f"{weights} is damaged: {error}") from error
+
+
+def _finite(tree: Any) -> Any:
+    """JSON knows no NaN and no infinity: they become null."""
+    if isinstance(tree, dict):
+        return {name: _finite(value) for name, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_finite(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree

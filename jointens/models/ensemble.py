@@ -1,0 +1,207 @@
+"""M base learners behind one forward, for one run or for many runs at once."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import stack_module_state
+
+from ..common.device import side_by_side
+from ..common.seeding import derived_seed
+from .vectorized import chain_layers, forward_any, forward_chain
+
+
+def seeded_learners(make: Callable[[], nn.Module], num_learners: int, seed: int) -> list[nn.Module]:
+    """The learners of one seed. Learner i's initial weights depend on (seed, i) alone: not on M, β or device.
+
+    Args:
+        make: builds one learner, drawing its weights from torch's global generator (which is left as it was).
+        num_learners: how many, M.
+        seed: the run's seed.
+    """
+    learners = []
+    for index in range(num_learners):
+        with torch.random.fork_rng(devices=[]):  # the CPU's generator alone: torch.manual_seed would seed CUDA's, too
+            torch.default_generator.manual_seed(derived_seed(seed, "weights", index))
+            learners.append(make())
+    return learners
+
+
+class Ensemble(nn.Module):
+    """M learners of one architecture, evaluated on the same inputs.
+
+    Called with inputs `(B, ...)` it gives outputs `(M, B, K)`. With `runs=R` it holds R ensembles that train side by
+    side: inputs `(R, B, ...)` → outputs `(R, M, B, K)`. Outputs may lie in memory in another order, so
+    `reshape` them where a `view` fails.
+
+    Args:
+        learners: M modules, or R·M modules with the runs one after the other. They are copied, not shared.
+        runs: the number of ensembles R; None is a single one, without a leading axis.
+        stack: True evaluates all learners as one batched tensor program (stacking.py), False calls one after the other;
+            outputs and gradients are the same but for rounding and the draws of dropout. None stacks learners without
+            convolutions, and plain chains of layers with some (`stacking.chain_layers` says which): one large product
+            is faster than a loop over small ones. Others with convolutions, those with batch-norm, are looped.
+        compiled: in training the forward goes through torch.compile, once for all looped learners. Batches of another
+            size than the first, and evaluation, are not worth the minute it takes and go without.
+        streams: in training on a GPU looped learners run side by side; no effect on stacked ones or on a CPU.
+
+    Raises:
+        ValueError: no learners, R does not divide them, or their architectures differ.
+    """
+
+    def __init__(
+        self,
+        learners: Sequence[nn.Module],
+        *,
+        runs: int | None = None,
+        stack: bool | None = None,
+        compiled: bool = False,
+        streams: bool = False,
+    ):
+        super().__init__()
+        learners = list(learners)
+        if runs is not None and runs < 1:
+            raise ValueError(f"runs is {runs}; allowed is at least 1, or None for a single ensemble")
+        if not learners or len(learners) % (runs or 1):
+            raise ValueError(f"{len(learners)} learners for {runs or 1} runs; allowed is M ≥ 1 learners for each run")
+        first = _architecture(learners[0])
+        for index, learner in enumerate(learners):
+            if _architecture(learner) != first:
+                raise ValueError(f"learner {index} is built otherwise than learner 0; all must share one architecture")
+        self.num_learners = len(learners) // (runs or 1)
+        self.runs = runs
+        self.stacked = _stacks_well(learners[0]) if stack is None else stack
+        self.lead = (self.num_learners,) if runs is None else (runs, self.num_learners)
+        if self.stacked:
+            self._stack(learners)
+            calls = (self._forward_stacked,)
+        else:
+            self.learners = nn.ModuleList(copy.deepcopy(learner) for learner in learners)
+            calls = tuple(self.learners)
+            # Convolutions take less time with the channels last in memory; `weights()` are as always.
+            self._channels_last = any(isinstance(module, nn.Conv2d) for module in self.learners[0].modules())
+            if self._channels_last:
+                self.learners.to(memory_format=torch.channels_last)
+        self._streams = streams
+        # In a tuple, like the skeleton below: modules, but not more parameters of this one.
+        self._compiled = tuple(torch.compile(call, dynamic=False) for call in calls) if compiled else ()
+        if compiled:  # all architectures of a process count as one function; beyond the limit none is compiled any more
+            torch._dynamo.config.recompile_limit = 256
+        self._compiled_size = None  # the first batch's
+
+    def _stack(self, learners: list[nn.Module]) -> None:
+        """Hold the learners' weights as tensors with leading axes (R, M), and one learner that computes with them."""
+        params, buffers = stack_module_state(learners)
+        for name, value in params.items():
+            stacked = value.detach().reshape(*self.lead, *value.shape[1:])
+            frozen = not learners[0].get_parameter(name).requires_grad
+            self.register_parameter(_flat(name), nn.Parameter(stacked, requires_grad=not frozen))
+        for name, value in buffers.items():
+            self.register_buffer(_flat(name), value.detach().clone().reshape(*self.lead, *value.shape[1:]))
+        self._names = {_flat(name): name for name in (*params, *buffers)}
+        # In a tuple, so that its own weights, which are never used, are not taken for parameters of this module.
+        self._skeleton = (copy.deepcopy(learners[0]),)
+        self._layers = chain_layers(self._skeleton[0])
+
+    def train(self, mode: bool = True) -> Ensemble:
+        if self.stacked:
+            self._skeleton[0].train(mode)
+        return super().train(mode)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.runs is not None and len(inputs) != self.runs:
+            raise ValueError(
+                f"inputs have shape {tuple(inputs.shape)}; allowed is ({self.runs}, B, ...), one batch a run"
+            )
+        calls = self._calls(inputs.shape[0 if self.runs is None else 1])
+        if self.stacked:
+            return calls[0](inputs)
+        of_runs = inputs.unsqueeze(0) if self.runs is None else inputs  # (R, B, ...)
+        if self._channels_last and of_runs.ndim == 5:
+            of_runs = [x.contiguous(memory_format=torch.channels_last) for x in of_runs]
+        todo = [
+            functools.partial(call, of_runs[index // self.num_learners])  # (B, ...) → (B, K)
+            for index, call in enumerate(calls)
+        ]
+        if self._streams and self.training and inputs.is_cuda:
+            outputs = side_by_side(todo)
+        else:
+            outputs = [call() for call in todo]
+        return torch.stack(outputs).unflatten(0, self.lead)
+
+    def _calls(self, batch_size: int) -> Sequence[Callable[[Tensor], Tensor]]:
+        """What is called for a batch of that size: the stack, or each learner; compiled or not."""
+        if self._compiled and self.training:
+            self._compiled_size = self._compiled_size or batch_size
+            if batch_size == self._compiled_size:
+                return self._compiled
+        return (self._forward_stacked,) if self.stacked else tuple(self.learners)
+
+    def _forward_stacked(self, inputs: Tensor) -> Tensor:
+        weights, runs = self._own_weights(), self.runs is not None
+        if self._layers:
+            return forward_chain(self._layers, weights, inputs, runs=runs)
+        return forward_any(self._skeleton[0], weights, inputs, runs=runs)
+
+    def _own_weights(self) -> dict[str, Tensor]:
+        own = _tensors(self)
+        return {name: own[flat] for flat, name in self._names.items()}
+
+    def weights(self) -> dict[str, Tensor]:
+        """Every parameter and buffer under the learner's own name, with leading axes `(M, ...)` or `(R, M, ...)`.
+
+        The same for stacked and looped ensembles. Stacked: the tensors themselves; looped: copies.
+        """
+        if self.stacked:
+            return {name: value.detach() for name, value in self._own_weights().items()}
+        own = [_tensors(learner) for learner in self.learners]
+        return {
+            name: torch.stack([tensors[name].detach().contiguous() for tensors in own]).reshape(
+                *self.lead, *value.shape
+            )
+            for name, value in own[0].items()
+        }
+
+    @torch.no_grad()
+    def load_weights(self, weights: Mapping[str, Tensor]) -> Ensemble:
+        """Take over what `weights()` of an ensemble with the same M, R and architecture gave; returns itself.
+
+        Raises:
+            ValueError: a name or a shape differs; nothing is changed then.
+        """
+        here = {name: tuple(value.shape) for name, value in self.weights().items()}
+        there = {name: tuple(value.shape) for name, value in weights.items()}
+        for name in sorted(here.keys() | there.keys()):
+            if here.get(name) != there.get(name):
+                raise ValueError(f"weights do not fit: {name} has shape {there.get(name)}; allowed is {here.get(name)}")
+        for name, value in weights.items():
+            if self.stacked:
+                self._own_weights()[name].copy_(value)
+            else:
+                for learner, own in zip(self.learners, value.flatten(0, len(self.lead) - 1), strict=True):
+                    _tensors(learner)[name].copy_(own)
+        return self
+
+
+def _stacks_well(learner: nn.Module) -> bool:
+    convolves = any(isinstance(module, nn.modules.conv._ConvNd) for module in learner.modules())
+    return not convolves or chain_layers(learner) is not None
+
+
+def _tensors(learner: nn.Module) -> dict[str, Tensor]:
+    return {**dict(learner.named_parameters()), **dict(learner.named_buffers())}
+
+
+def _architecture(learner: nn.Module) -> tuple:
+    """What stacked learners must have in common: one of them computes for all."""
+    tensors = {name: (value.shape, value.dtype, value.requires_grad) for name, value in _tensors(learner).items()}
+    return type(learner), repr(learner), tensors
+
+
+def _flat(name: str) -> str:
+    """A learner's parameter name as an attribute's: torch forbids dots in those, and no attribute has the prefix."""
+    return "learner/" + name.replace(".", "/")

@@ -1,0 +1,250 @@
+"""What a practitioner hands over: arrays of any kind give the same numbers, and what is none gives one line."""
+
+import functools
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from drawing import draw
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from jointens import debias, diagnose, drop_learners
+from jointens.diagnostics import statistics
+from jointens.diagnostics.inputs import as_tensor
+
+
+class Foreign:
+    """An array of another framework: all that numpy knows of it is how to read it."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype=dtype)
+
+
+def unwritable(values):
+    values = values.copy()
+    values.flags.writeable = False
+    return values
+
+
+def strided(values):
+    wide = np.full((*values.shape[:-1], 2 * values.shape[-1]), np.nan)
+    wide[..., ::2] = values
+    return wide[..., ::2]
+
+
+KINDS = {
+    "float64": lambda values: values,
+    "float32": np.float32,
+    "float16": np.float16,
+    "lists": lambda values: values.tolist(),
+    "a tuple of arrays": tuple,
+    "read-only": unwritable,
+    "negative strides": lambda values: np.flip(np.flip(values).copy()),
+    "every other number": strided,
+    "Fortran": np.asfortranarray,
+    "big-endian": lambda values: values.astype(">f4"),
+    "foreign": Foreign,
+    "torch": torch.from_numpy,
+    "torch float16": lambda values: torch.from_numpy(values).half(),
+    "torch with a gradient": lambda values: torch.from_numpy(values).float().requires_grad_(),
+    "list of torch": lambda values: [torch.from_numpy(of) for of in values],
+    "tuple of torch float16": lambda values: tuple(torch.from_numpy(of).half() for of in values),
+    "list of torch with gradients": lambda values: [torch.from_numpy(of).float().requires_grad_() for of in values],
+    "torch transposed": lambda values: torch.from_numpy(values).mT.contiguous().mT,
+}
+
+
+def short_numbers(shape, seed=0):
+    """Numbers that half precision names exactly."""
+    return np.random.default_rng(seed).integers(-300, 300, shape) / 64
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_kind_is_the_same_tensor(kind):
+    values = short_numbers((3, 5, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        given = KINDS[kind](values.copy())
+        tensor = as_tensor(given, "outputs")
+    assert not tensor.requires_grad and tensor.is_floating_point()
+    np.testing.assert_array_equal(tensor.double().numpy(), values)
+
+
+@pytest.fixture(autouse=True)
+def few_subsets(monkeypatch):
+    monkeypatch.setattr(statistics, "REPEATS", 3)
+
+
+@functools.cache
+def case(loss):
+    """Outputs, targets and a reference, and their report."""
+    outputs, reference = short_numbers((3, 24, 4)), short_numbers((3, 24, 4), seed=1)
+    targets = short_numbers((24, 4), seed=2) if loss == "squared_error" else np.arange(24) % 4
+    return outputs, targets, reference, diagnose(outputs, targets, loss=loss, reference=reference)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
+def test_any_kind_gives_the_same_report(kind, loss):
+    outputs, targets, reference, expected = case(loss)
+    shown = KINDS[kind](targets) if loss == "squared_error" else targets.tolist()
+    before = outputs.copy()
+    found = diagnose(KINDS[kind](outputs), shown, loss=loss, reference=KINDS[kind](reference))
+    assert str(found) == str(expected)  # memory's order may change the last bit of a sum
+    pd.testing.assert_frame_equal(found.frame(), expected.frame(), rtol=1e-12, atol=1e-14)
+    np.testing.assert_array_equal(outputs, before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_kind_is_debiased_and_dropped_from_alike(kind):
+    outputs, targets = short_numbers((4, 9, 2)), short_numbers((9, 2), seed=1)
+    told = debias(KINDS[kind](outputs))
+    assert isinstance(told, torch.Tensor if kind.startswith("torch") else np.ndarray)
+    np.testing.assert_allclose(np.asarray(as_tensor(told, "outputs"), dtype=float), debias(outputs), atol=2e-2)
+    losses = [
+        drop_learners(of, to, keep=2, generator=torch.Generator().manual_seed(0))
+        for of, to in ((KINDS[kind](outputs), KINDS[kind](targets)), (outputs, targets))
+    ]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
+def test_classes_of_any_whole_type(kind):
+    outputs, targets = short_numbers((3, 20, 4)), np.arange(20) % 4
+    expected = str(diagnose(outputs, targets, loss="cross_entropy"))
+    for given_targets in (targets.astype(kind), torch.from_numpy(targets).to(getattr(torch, kind)), targets.tolist()):
+        assert str(diagnose(outputs, given_targets, loss="cross_entropy")) == expected
+
+
+def test_regression_may_lack_the_axis_of_outputs_and_have_whole_numbers():
+    outputs, targets, reference = short_numbers((3, 20)), np.arange(20), short_numbers((3, 20), seed=1)
+    expected = str(diagnose(outputs[..., None], targets[:, None] * 1.0, loss="squared_error", reference=reference))
+    for of, to, against in (
+        (outputs, targets, reference),
+        (outputs, targets.astype("uint8"), reference[..., None]),
+        (outputs[..., None], targets, reference),
+    ):
+        assert str(diagnose(of, to, loss="squared_error", reference=against)) == expected
+    whole = np.arange(60).reshape(3, 20) % 7
+    assert str(diagnose(whole, targets, loss="squared_error")) == str(
+        diagnose(whole * 1.0, targets, loss="squared_error")
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(values=arrays.arrays(st.sampled_from(["f2", "<f4", ">f8", "i2", "u4", "?"]), arrays.array_shapes(min_dims=0)))
+def test_any_array_of_numbers_is_taken_as_it_is(values):
+    tensor = as_tensor(values, "outputs")
+    assert tuple(tensor.shape) == values.shape
+    np.testing.assert_array_equal(tensor.numpy(), values)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (np.array([[0.5], [None]], dtype=object), "of object"),
+        (np.array(["a", "b"]), "of <U1"),
+        (np.zeros(3, dtype=complex), "of complex128"),
+        (np.zeros(3, dtype="M8[s]"), "of datetime64"),
+        ([[1.0, 2.0], [3.0]], "a list"),
+        ({"outputs": [1.0]}, "a dict"),
+        ("outputs", "a str"),
+        (None, "a NoneType"),
+    ],
+)
+def test_what_holds_no_numbers_is_named_in_one_line(values, told):
+    for call in (
+        lambda: as_tensor(values, "outputs"),
+        lambda: debias(values),
+        lambda: diagnose(values, [0, 1], loss="cross_entropy"),
+        lambda: drop_learners(values, [0.0, 1.0], keep=1),
+    ):
+        with pytest.raises(ValueError) as error:
+            call()
+        assert str(error.value).startswith(f"outputs are {told}") and "\n" not in str(error.value)
+
+
+def test_complex_tensors_are_refused():
+    outputs, targets = torch.ones(3, 12, 1, dtype=torch.complex64), torch.arange(12.0)
+    for call in (
+        lambda: diagnose(outputs, targets, loss="squared_error"),
+        lambda: drop_learners(outputs, targets, keep=1),
+        lambda: debias(outputs),
+    ):
+        with pytest.raises(ValueError, match="complex"):
+            call()
+
+
+def refused(outputs, targets, **how):
+    with pytest.raises(ValueError) as error:
+        diagnose(outputs, targets, **{"loss": "cross_entropy", **how})
+    assert "\n" not in str(error.value) and len(str(error.value)) < 250
+    return str(error.value)
+
+
+def test_what_is_no_ensemble_is_refused_in_one_line():
+    outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
+    values = torch.linspace(-1, 1, 12)
+    nan = outputs.index_fill(1, torch.tensor([3]), torch.nan)
+    assert "one learner" in refused(outputs[:1], classes)
+    assert "(M, N, K)" in refused(outputs.unsqueeze(0), classes)
+    assert "shape (12, 4)" in refused(outputs[0], classes)
+    assert "targets have shape (11,)" in refused(outputs, classes[:11])
+    assert "targets have shape ()" in refused(outputs, classes[0])
+    assert "targets have shape (12,)" in refused(outputs, values, loss="squared_error")
+    assert "targets have shape (4, 12)" in refused(outputs, torch.ones(4, 12), loss="squared_error")
+    assert "targets are all 2" in refused(outputs, torch.full((12,), 2))
+    assert "targets are all" in refused(outputs[..., :1], torch.ones(12), loss="squared_error")
+    assert "NaN" in refused(nan, classes) and "NaN" in refused(-torch.log(torch.zeros(3, 12, 4)), classes)
+    assert "finite" in refused(outputs[..., :1], torch.full((12,), torch.nan), loss="squared_error")
+    assert "classes -1..3" in refused(outputs, torch.arange(12) % 5 - 1)
+    assert "integer classes" in refused(outputs, values) and "bool" in refused(outputs, classes > 1)
+    assert "at least 10" in refused(outputs[:, :9], classes[:9])
+    assert "no axis empty" in refused(outputs[:, :0], classes[:0]) and "no axis empty" in refused(outputs[:0], classes)
+    assert "unknown loss 'zero_one'" in refused(outputs, classes, loss="zero_one")
+    assert "unknown average 'mean'" in refused(outputs, classes, average="mean")
+
+
+def test_a_reference_that_does_not_fit_is_refused_by_its_name():
+    outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
+    for reference in (
+        outputs[:, :11], outputs[..., :3], outputs[:2], torch.cat([outputs, outputs]), outputs[0],
+        outputs.unsqueeze(0), outputs / 0, "none", outputs[:0], outputs.softmax(-1), np.array([None] * 12),
+    ):  # fmt: skip
+        assert refused(outputs, classes, reference=reference).startswith("reference")
+    told = "reference has shape (2, 12, 4); allowed is that of outputs, (3, 12, 4)"
+    assert refused(outputs, classes, reference=outputs[:2]) == told
+    assert "all say the same" in refused(outputs, classes, reference=outputs[:1].expand(3, -1, -1))
+
+
+def test_probabilities_are_no_logits():
+    outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
+    of = outputs.softmax(-1)
+    for told in (of, of.float(), of.half(), of + 2e-4):
+        assert refused(told, classes) == "outputs look like probabilities; allowed are logits: take their logarithm"
+    for taken in (of.log(), of + 5e-4, of * 2 - 0.25):  # the last sums to 1
+        diagnose(taken, classes, loss="cross_entropy")
+    diagnose(of, of[0], loss="squared_error")  # values to predict like any others
+
+
+def test_bfloat16_learners_in_a_list():
+    """numpy knows no bfloat16."""
+    outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
+    learners = [of.bfloat16().requires_grad_() for of in outputs]
+    assert str(diagnose(learners, classes, loss="cross_entropy")) == str(
+        diagnose(outputs.bfloat16(), classes, loss="cross_entropy")
+    )
+    np.testing.assert_allclose(as_tensor(debias(learners), "outputs").float(), debias(outputs), atol=0.1)
+
+
+def test_learners_of_different_shapes_are_refused_in_one_line():
+    outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
+    told = "outputs are tensors of different shapes; allowed are those of one"
+    assert refused([outputs[0], outputs[1, :11]], classes) == refused([outputs[0], outputs[1, 0]], classes) == told

@@ -1,0 +1,161 @@
+"""What a reader of the repository meets: pairs in sync, clean outputs, the README's commands, a book that builds."""
+
+import ast
+import itertools
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import authors
+import jupytext
+import nbformat
+import pytest
+import yaml
+from checkout import ROOT
+
+from jointens import Experiment
+
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import theorems
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+# Those whose parameters are keys of an experiment.
+WITH_EXPERIMENT = [path for path in NOTEBOOKS if "from_namespace" in path.with_suffix(".py").read_text()]
+named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def test_every_notebook_has_its_pair():
+    assert NOTEBOOKS
+    assert [path.stem for path in NOTEBOOKS] == [path.stem for path in sorted((ROOT / "notebooks").glob("*.py"))]
+
+
+@named
+def test_the_outputs_are_executed_and_hold_nothing_volatile(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "run `make notebooks`"
+    assert "papermill" not in notebook.metadata and "version" not in notebook.metadata.language_info
+    for cell in code:
+        assert not {"papermill", "execution"} & set(cell.metadata)
+        for output in cell.outputs:
+            assert output.output_type != "error" and output.get("name") != "stderr"
+        printed = [output.output_type == "stream" for output in cell.outputs]
+        assert not any(one and two for one, two in itertools.pairwise(printed)), "printed text in pieces"
+    assert str(ROOT) not in path.read_text()
+
+
+@named
+def test_figures_have_caption_name_and_alt_text(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        if any({"image/png", "image/svg+xml"} & output.get("data", {}).keys() for output in cell.get("outputs", [])):
+            told = cell.metadata["mystnb"]
+            assert told["figure"]["caption"] and told["figure"]["name"].startswith("fig-") and told["image"]["alt"]
+
+
+@pytest.mark.parametrize(("chapter", "profile"), [("beta_sweep", "digits"), ("tabular", "diabetes_ensembles")])
+def test_the_quick_profile_is_the_parameters_of_the_chapter(chapter, profile):
+    cells = jupytext.read(ROOT / "notebooks" / f"{chapter}.py").cells
+    (parameters,) = (cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
+    values = {}
+    exec(parameters, values)  # assignments of plain values
+    del values["__builtins__"]
+    values = {name: value for name, value in values.items() if value is not None}
+    assert values == yaml.safe_load((ROOT / "notebooks" / "profiles" / f"{profile}.yml").read_text())
+
+
+@pytest.mark.parametrize("path", WITH_EXPERIMENT, ids=lambda path: path.stem)
+def test_no_cell_behind_the_parameters_sets_a_key(path):
+    """Running the cells again, in any order, must not change the experiment."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
+            code = "\n".join(line for line in cell.source.splitlines() if not line.startswith("%"))
+            stored = {
+                n.id for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+            }
+            assert not stored & set(Experiment.names())
+            Experiment.from_namespace(dict.fromkeys(stored, 0))  # nor may a name look like a misspelt one
+
+
+@named
+def test_every_theorem_has_proof_check_falsifier_and_test(path):
+    """In one cell the numbered block, its proof, the test's name and what would falsify it; the check in the next."""
+    cells = nbformat.read(path, as_version=4).cells
+    for cell, following in itertools.pairwise(cells):
+        if "{prf:theorem}" not in cell.source:
+            continue
+        (theorem,) = theorems.theorems_of(cell.source)
+        marks = (f":label: {theorem.label}", "{prf:proof}", "**Check.**", "**Falsified by**")
+        assert sorted(marks, key=cell.source.index) == list(marks)
+        assert theorem.falsifier and theorem.tests
+        assert all(theorems.source_of(ROOT / "tests" / file, function) for file, function in theorem.tests)
+        assert "nbval-check-output" in following.metadata.tags and "confirm(" in following.source
+        assert re.search("(agree|hold) to 1e-10$", following.outputs[0].text, flags=re.M)
+
+
+def test_a_test_that_is_not_there_is_told():
+    with pytest.raises(LookupError, match="has no test test_nothing"):
+        theorems.source_of(Path(__file__), "test_nothing")
+
+
+def readme_commands():
+    """The lines of the README's bash blocks, without comments."""
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    return [line.split(" # ")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("command", readme_commands())
+def test_the_readmes_commands_run(command, tmp_path, shell, request):
+    program, *arguments = shlex.split(command)
+    if program == "make":  # whole builds: that the target is there and can be planned
+        shell(["make", "--dry-run", *arguments])
+    elif program == ".":
+        assert arguments == [".venv/bin/activate"]
+    elif arguments[0] == "lab":
+        shell([program, "lab", "--version"])
+        assert (ROOT / arguments[1]).exists()
+    elif "cifar" in command or "--released" in command:  # as it stands, but on few images that need no download
+        small = "train_size=40 val_size=20 test_size=20 num_epochs=1 num_learners=2 beta_vals=1 seeds=0 device=cpu"
+        keys = f"data_root={request.getfixturevalue('cifar10_root')} out={tmp_path} {small}"
+        configs = authors.write(tmp_path / "configs" / "sweep", authors.SHIPPED)
+        shell(f"{command.replace('joint-ensembles/src/configs/sweep', str(configs))} {keys} download=false")
+    elif "show" in arguments:  # what the line before it has trained
+        (trained,) = [line for line in readme_commands() if "tag=diabetes" in line]
+        shell(f"{trained} out={tmp_path} seeds=0")
+        assert "β = 1" in shell(command.replace("runs/", f"{tmp_path}/")).stdout
+    else:
+        assert program in ("papermill", "python")
+        shell(command.replace("runs/", f"{tmp_path}/"))
+
+
+def test_the_readmes_python_runs():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    values = {}
+    exec(code, values)
+    assert values["loss"].ndim == 0
+
+
+def test_the_folder_that_reproduce_loads_is_the_quick_profiles():
+    (name,) = re.findall(r'jointens.load\("runs/(.+?)"', (ROOT / "book" / "reproduce.md").read_text())
+    assert name == Experiment.from_profile(ROOT / "notebooks" / "profiles" / "digits.yml").name
+
+
+def test_the_book_builds_without_a_warning(html):
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    pages = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    assert all((html / f"{page}.html").exists() for page in pages)
+
+
+def test_the_books_pages_load_nothing_from_elsewhere(html):
+    for page in html.rglob("*.html"):
+        text = page.read_text()
+        loaded = re.findall(r"<(?:script|img|iframe)[^>]*\ssrc=\"([^\"]+)\"", text)
+        loaded += [
+            link
+            for tag in re.findall(r"<link[^>]*>", text)
+            for link in re.findall(r"stylesheet.*href=\"([^\"]+)\"", tag)
+        ]
+        assert loaded or page.name == "index.html", page  # which only leads to the intro
+        assert not [link for link in loaded if re.match(r"(https?:)?//", link)], page
+        assert "THEBE_JS_URL" not in text
