@@ -1,4 +1,4 @@
-# make book · make html · make test · make notebooks · make lock · make clean      (PYTHON=python3.12 chooses)
+# make book · make html · make test · make check · make notebooks · make lock · make clean      (PYTHON=python3.12 chooses)
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,14 +8,18 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 INSTALLED := $(VENV)/.installed-$(VERSION)
 # Every warning is an error, and every page is built anew: a second build after a failed one would hide its warnings.
 BUILD_BOOK := $(BIN)/jupyter-book build --all -W --keep-going -n --path-output .
+# Two processes with one thread each; conftest.py keeps together what shares fixtures, and says what starts first.
+WORKERS ?= 2
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help book html test notebooks lock clean
+.PHONY: help book html test check notebooks lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make book       run every notebook on this machine, then build the book: _build/html/index.html"
 	@echo "make html       build the book from the outputs that are stored in the notebooks"
 	@echo "make test       run all tests, the notebooks among them"
+	@echo "make check      run the tests that take little time, in about two minutes"
 	@echo "make notebooks  train anew and refresh the stored outputs of notebooks where they are stale (ALL=1: of every one)"
 	@echo "make lock       pin in constraints.txt what requirements.txt needs, for Python 3.11 to 3.13 (UPGRADE=1: the newest)"
 	@echo "make clean      remove what was built; runs/ and .venv stay"
@@ -28,7 +32,10 @@ html: $(INSTALLED)
 	$(BUILD_BOOK) .
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(TEST)
+
+check: $(INSTALLED)
+	$(TEST) -m "not slow and not book and not browser"
 
 notebooks: $(INSTALLED)
 	$(BIN)/python book/build.py refresh $(if $(filter-out 0,$(ALL)),all)

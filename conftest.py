@@ -1,20 +1,62 @@
-"""Tests train in a folder of their own: never in runs/, and never with what was trained there."""
+"""One folder for what tests train, and how tests are shared out among xdist's worker processes.
+
+Tests never train in runs/, and never see what was trained there.
+"""
 
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parent
+
+# Files that take long start first, so that no worker is left with one of them at the end.
+LONG_FIRST = (
+    "notebooks",
+    "book",
+    "tests/repository/test_book.py",
+    "tests/repository/test_chapters.py",
+    "tests/models/test_learners.py",
+)
+
 
 def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return  # a worker has the folder of the process that started it
     config.runs_before = os.environ.get("JOINTENS_RUNS")
     os.environ["JOINTENS_RUNS"] = config.runs = tempfile.mkdtemp(prefix="jointens-tests-")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
     shutil.rmtree(config.runs, ignore_errors=True)
     if config.runs_before is None:
         del os.environ["JOINTENS_RUNS"]
     else:
         os.environ["JOINTENS_RUNS"] = config.runs_before
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one worker, for the sake of its fixtures, and mark the notebooks as slow.
+
+    The notebooks are one group: several of them show the same sweep, which the first one trains. So is what looks at
+    the built book: nobody then waits for another process to build it.
+    """
+    for item in items:
+        file = item.path.relative_to(ROOT).as_posix()
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.slow)
+            file = "notebooks"
+        elif item.get_closest_marker("book"):
+            file = "book"
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(file))
+    items.sort(key=lambda item: _place(item.get_closest_marker("xdist_group").args[0]))
+
+
+def _place(group: str) -> int:
+    return LONG_FIRST.index(group) if group in LONG_FIRST else len(LONG_FIRST)

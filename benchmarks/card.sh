@@ -56,7 +56,7 @@ fi
 runs=$(mktemp -d)
 trap 'rm -rf "$runs"' EXIT
 status=0
-"$python" -m jointens run --missing --minutes "$(awk "BEGIN { print $left / 60 }")" \
+"$python" results/publish.py --missing --minutes "$(awk "BEGIN { print $left / 60 }")" \
   data_root="$data" device="$device" execution="$execution" out="$runs" 2>"$out/training.log" |
   while read -r file; do
     [ -f "$file" ] || continue # the last line is the folder

@@ -20,10 +20,10 @@ from typing import Any
 
 import jupytext
 import nbformat
-import yaml
 
-from jointens import Experiment
+from jointens import Experiment, InputError
 from jointens.common.files import write_atomically
+from jointens.common.yaml_json import read_yaml_file
 from jointens.data.uci import TABULAR_SETS
 from jointens.reports import published
 
@@ -186,8 +186,8 @@ def profiles_of(root: Path, name: str) -> list[str]:
 
 def _yaml(file: Path) -> Any:
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError:
+        return read_yaml_file(file)
+    except InputError:
         return None
 
 

@@ -11,18 +11,21 @@ parts = jointens.decompose(outputs, targets)       # of any ensemble: outputs (.
 print(jointens.diagnose(outputs, targets, loss="cross_entropy"))    # is it colluding? outputs (M, N, K)
 """
 
-from .analysis.stored import StoredOutputs, stored_outputs
-from .common.errors import InputError
-from .diagnostics.diagnosis import debias, diagnose, drop_learners
-from .diagnostics.report import Report
-from .experiment.config import Experiment
-from .experiment.folder import Results, load
-from .experiment.record import Cell
-from .losses.bregman import Divergence, bregman_mean, decompose_bregman
-from .losses.decomposition import Decomposition, decompose, ensemble_output, joint_objective
-from .models.ensemble import Ensemble
-from .models.learners import make_learner
-from .sweeps.sweep import run
+from .analysis import StoredOutputs, stored_outputs
+from .common import InputError
+from .diagnostics import Report, debias, diagnose, drop_learners
+from .experiment import Cell, Experiment, Results
+from .losses import (
+    Decomposition,
+    Divergence,
+    bregman_mean,
+    decompose,
+    decompose_bregman,
+    ensemble_output,
+    joint_objective,
+)
+from .models import Ensemble, make_learner
+from .sweeps import load, run
 
 __version__ = "0.1.0"
 __all__ = [

@@ -1,31 +1,50 @@
+"""Fixtures that several rooms' tests share. Heavy packages are imported where they are used.
+
+pytest's first process loads this file, too, and under xdist it runs no test.
+"""
+
 import dataclasses
 import hashlib
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torchvision
 from checkout import ROOT
-from scipy.io import savemat
+from filelock import FileLock
 
-from jointens import Experiment
-from jointens.common.paths import default_data_root
-from jointens.data.registry import DATASETS
-from jointens.data.torchvision_sets import _read
-from jointens.data.toy_imagenet import read_toy_imagenet
-from jointens.reports import published
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Fill a folder once for all worker processes: `once(name, fill)` calls `fill(folder)` where nobody has yet."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # each worker has a folder of its own in it
+
+    def made(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, done = root / name, root / f"{name}.done"
+        with FileLock(root / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of an attempt that failed
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return made
 
 
 @pytest.fixture
 def tiny(tmp_path):
-    """Makes experiments that train in a fraction of a second, in a folder of the test's own."""
+    """Make experiments that train in a fraction of a second, in a folder of the test's own."""
+    from jointens import Experiment
 
-    def make(**keys) -> Experiment:
+    def make(**keys):
         small = {
             "train_size": 64,
             "hidden": [8],
@@ -41,7 +60,7 @@ def tiny(tmp_path):
 
 @pytest.fixture(scope="session")
 def shell():
-    """Runs a command as a reader would, with the environment active; its output is told if it fails."""
+    """Run a command as a reader would, with the environment active; a failure shows its output."""
 
     def run(command: str | list[str]) -> subprocess.CompletedProcess:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -60,31 +79,44 @@ def shell():
 
 
 @pytest.fixture(scope="session")
-def html(tmp_path_factory, shell) -> Path:
-    """The book, built from the committed outputs with warnings as errors, as `make html` does it."""
-    out = tmp_path_factory.mktemp("book")
+def html(once, shell) -> Path:
+    """The book, built once from the committed outputs with warnings as errors, as `make html` does it."""
     flags = re.search(r"jupyter-book build (.*) --path-output", (ROOT / "Makefile").read_text())[1].split()
     assert "-W" in flags
-    shell(["jupyter-book", "build", *flags, "--path-output", str(out), "."])
-    return out / "_build" / "html"
+    return once("book", lambda out: shell(["jupyter-book", "build", *flags, "--path-output", str(out), "."])) / (
+        "_build/html"
+    )
 
 
 @pytest.fixture(scope="session")
-def cifar10_root(tmp_path_factory) -> Path:
+def cifar10_root(once) -> Path:
     """A folder with the official files of CIFAR-10: the data root, or what the pack beside the repository holds."""
+    from jointens.common.paths import default_data_root
+
     if (default_data_root() / "cifar-10-batches-py").is_dir():
         return default_data_root()
+    return unpacked(once, "cifar10", "no CIFAR-10: set JOINTENS_DATA to the folder that holds cifar-10-batches-py")
+
+
+@pytest.fixture(scope="session")
+def imagenet_root(once) -> Path:
+    """A folder with 150 training and 50 validation images of ImageNet, which share no class."""
+    return unpacked(once, "imagenet", "no images of ImageNet: there is no ../shared/data")
+
+
+def unpacked(once, name: str, missing: str) -> Path:
+    """A data set of the pack beside the repository; skips the test with the message `missing` without the pack."""
     unpack = ROOT.parent / "shared" / "data" / "unpack.py"
     if not unpack.exists():
-        pytest.skip("no CIFAR-10: set JOINTENS_DATA to the folder that holds cifar-10-batches-py")
-    root = tmp_path_factory.mktemp("data")
-    subprocess.run([sys.executable, str(unpack), str(root), "cifar10"], check=True)
-    return root
+        pytest.skip(missing)
+    return once(name, lambda root: subprocess.run([sys.executable, str(unpack), str(root), name], check=True))
 
 
 @pytest.fixture(scope="session")
 def tabular_root() -> Path:
     """A data root with the files of the paper's regression sets in tabular/: the default, or the pack beside it."""
+    from jointens.common.paths import default_data_root
+
     for root in (default_data_root(), ROOT.parent / "shared" / "data"):
         if (root / "tabular" / "abalone.data").is_file():
             return root
@@ -94,7 +126,14 @@ def tabular_root() -> Path:
 @pytest.fixture
 def small_sets(tmp_path, monkeypatch) -> Path:
     """A data root with CIFAR-10, CIFAR-100 and SVHN in their official layouts, but of a few hundred random images."""
-    chance = np.random.default_rng(0)
+    import numpy as np
+    import torchvision
+    from scipy.io import savemat
+
+    from jointens.data.registry import DATASETS
+    from jointens.data.torchvision_sets import _read
+
+    rng = np.random.default_rng(0)
     sizes = {"CIFAR-10": (240, 60, 100), "CIFAR-100": (400, 200, 100), "SVHN": (300, 50, 50)}
     for name, (num_train, num_val, num_test) in sizes.items():
         dataset = dataclasses.replace(DATASETS[name], sizes=sizes[name])
@@ -105,10 +144,10 @@ def small_sets(tmp_path, monkeypatch) -> Path:
             path.parent.mkdir(exist_ok=True)
             labels = np.arange(number) % classes
             if path.suffix == ".mat":
-                images = chance.integers(256, size=(32, 32, 3, number), dtype=np.uint8)
+                images = rng.integers(256, size=(32, 32, 3, number), dtype=np.uint8)
                 savemat(path, {"X": images, "y": np.where(labels == 0, 10, labels)[:, None]})  # theirs: 10 is the zero
             else:
-                images = chance.integers(256, size=(number, 3072), dtype=np.uint8)
+                images = rng.integers(256, size=(number, 3072), dtype=np.uint8)
                 path.write_bytes(pickle.dumps(content or {"data": images, key: labels.tolist()}))
             digests[path.name] = hashlib.md5(path.read_bytes()).hexdigest()
 
@@ -133,28 +172,8 @@ def small_sets(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def toy_root(tmp_path_factory):
+def toy_root(once) -> Path:
     """A data root in which toy-imagenet is drawn."""
-    root = tmp_path_factory.mktemp("toy")
-    read_toy_imagenet(root)
-    return root
+    from jointens.data.toy_imagenet import read_toy_imagenet
 
-
-@pytest.fixture
-def clone(tmp_path, monkeypatch, tiny):
-    """A results/ of its own, in which one tiny setting is to be published."""
-    setting = published.Setting("tiny", "scores")
-    profile = tmp_path / "profiles" / "tiny.yml"
-    profile.parent.mkdir()
-    profile.write_text(
-        "train_size: 64\nhidden: [8]\nnum_learners: 2\nnum_epochs: 2\nseeds: [0, 1]\nbeta_vals: [0, 0.5, 1]\n"
-    )
-    monkeypatch.setattr(published, "profiles_root", lambda: profile.parent)
-    monkeypatch.setattr(published, "published_root", lambda: tmp_path / "results")
-    monkeypatch.setattr(published, "SMALL", ())
-    monkeypatch.setattr(published, "IMAGENET", ())
-    monkeypatch.setattr(published, "PANELS", ("tiny",))
-    monkeypatch.setattr(published, "AVERAGES", ("scores",))
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "README.md").write_text(f"before\n{published.LIST[0]}\n{published.LIST[1]}\nafter\n")
-    return setting
+    return once("toy", read_toy_imagenet)

@@ -20,7 +20,7 @@ class ExperimentKeys(SphinxDirective):
         for key in Experiment.described():
             known = f"; allowed: {', '.join(f'`{value}`' for value in key.known)}" if key.known else ""
             rows.append((f"`{key.name}`", key.meaning + known, f"`{key.default}`", "yes" if key.identity else "no"))
-        return [table(self, HEADINGS, rows, source="experiment.py", name="keys")]
+        return [table(self, HEADINGS, rows, source="jointens/experiment/keys.py", name="keys")]
 
 
 def setup(app):

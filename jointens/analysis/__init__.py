@@ -1,0 +1,29 @@
+"""Analysis of finished sweeps: numbers over seeds, stored outputs, the paper's diagnostics, calibration.
+
+statistics.py          means over seeds and paired differences between β, with intervals
+stored.py              the learners' stored test outputs, ours or the authors'
+sweep_diagnostics.py   the paper's three diagnostics for every ensemble of a sweep
+calibration.py         predictions of finished runs and their calibration error
+"""
+
+from . import statistics, sweep_diagnostics
+from .calibration import calibration_error, predictions
+from .statistics import (
+    METRIC_NAMES,
+    compare,
+    complete_seeds,
+    independent,
+    joint,
+    mean_interval,
+    over_beta,
+    reference_beta,
+    shift,
+    verdict,
+)
+from .stored import PUBLISHED, StoredOutputs, stored_outputs
+
+__all__ = [
+    "METRIC_NAMES", "PUBLISHED", "StoredOutputs", "calibration_error", "compare", "complete_seeds", "independent",
+    "joint", "mean_interval", "over_beta", "predictions", "reference_beta", "shift", "statistics", "stored_outputs",
+    "sweep_diagnostics", "verdict",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a finished run predicts: from its stored outputs, or from its saved weights and the data."""
+"""Predictions of finished runs, from stored outputs or from saved weights and data, and their calibration."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..common.device import autocast, choose_device
-from ..common.errors import InputError
-from ..data.loaders import make_feed
-from ..experiment.folder import Results, load
-from ..experiment.record import Cell
-from ..losses.decomposition import ensemble_output
+from ..common import InputError, autocast, choose_device
+from ..experiment import Cell, Results
+from ..losses import ensemble_output
+from ..sweeps import load, make_loader
 
 
 def predictions(
     results: Results, cell: Cell, *, data_root: str | os.PathLike | None = None, device: str = "auto"
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The learners' test outputs at the best checkpoint, and the targets, in parts: `(M, B, K)` and `(B,)`.
+    """Iterate over the learners' test outputs at the best checkpoint, in parts.
 
     Args:
         results: of any experiment, trained here or elsewhere.
         cell: a finished one.
         data_root: where the data are, if outputs are not stored; None: as the experiment says.
-        device: where they are computed then.
+        device: where outputs are computed then.
+
+    Yields:
+        Outputs `(M, B, K)` and targets `(B,)`.
 
     Raises:
         InputError: neither outputs nor weights are there, or the data are missing.
@@ -35,24 +36,24 @@ def predictions(
         stored = results.outputs(cell)
         yield torch.from_numpy(stored["test_outputs_best"]), torch.from_numpy(stored["test_targets"])
         return
-    where = choose_device(device)
-    ensemble = load(results.folder, *cell).to(where)
+    chosen = choose_device(device)
+    ensemble = load(results.folder, *cell).to(chosen)
     experiment = dataclasses.replace(results.experiment, data_root=data_root or results.experiment.data_root)
-    feed = make_feed(experiment, [cell.seed], where, 1)
-    for chunks in feed.groups(feed.test):
+    loader = make_loader(experiment, [cell.seed], chosen)
+    for chunks in loader.groups(loader.test):
         for chunk in chunks:
-            with torch.no_grad(), autocast(experiment.precision, where):
-                outputs = ensemble(feed.dataset.prepare(chunk.inputs[0]))
+            with torch.no_grad(), autocast(experiment.precision, chosen):
+                outputs = ensemble(loader.prepare(chunk.inputs[0]))
             yield outputs.float().cpu(), chunk.targets[0].cpu()
 
 
 def calibration_error(
     results: Results, cell: Cell, *, data_root: str | os.PathLike | None = None, device: str = "auto"
 ) -> float:
-    """The expected calibration error of the ensemble on test data, over 15 bins of confidence, as a fraction.
+    """Compute the ensemble's expected calibration error on test data, over 15 bins of confidence, as a fraction.
 
-    It is the mean distance between how sure the ensemble is of the class it predicts and how often it is right (Guo et
-    al., 2017), as torchmetrics computes it. Arguments as for `predictions`.
+    It is the mean distance between the probability that the ensemble gives its predicted class and how often it is
+    right (Guo et al., 2017), as torchmetrics computes it. Arguments as for `predictions`.
 
     Raises:
         InputError: as `predictions`; or torchmetrics is not installed.
@@ -64,7 +65,7 @@ def calibration_error(
     average, metric = results.experiment.average, None
     for outputs, targets in predictions(results, cell, data_root=data_root, device=device):
         metric = metric or MulticlassCalibrationError(outputs.shape[-1], n_bins=15, norm="l1", validate_args=False)
-        joint = ensemble_output(outputs, average=average)
+        output = ensemble_output(outputs, average=average)
         # Averaged probabilities, which "released" takes for scores, are probabilities all the same.
-        metric.update(joint if average == "released" else joint.softmax(-1), targets)
+        metric.update(output if average == "released" else output.softmax(-1), targets)
     return metric.compute().item()

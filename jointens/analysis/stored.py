@@ -11,18 +11,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..authors.outputs import CHECKPOINTS, read_outputs
-from ..common.errors import InputError
-from ..common.paths import expanded
-from ..experiment.folder import Results
-from ..experiment.record import Cell
+from ..authors import read_outputs
+from ..common import InputError, expanded
+from ..experiment import CHECKPOINTS, Cell, Results
+from .statistics import independent, joint
 
-PUBLISHED = "published"  # stands for the checkpoint of the authors' outputs, which their files do not tell
+PUBLISHED = "published"  # stands for the checkpoint of the authors' outputs, which their files do not name
 
 
 @dataclass(frozen=True)
 class StoredOutputs:
-    """The learners' outputs on test data; reading one ensemble's reads one file."""
+    """The learners' outputs on test data; reading the outputs of one ensemble reads one file."""
 
     source: Path
     """The results folder, or the authors' file."""
@@ -38,16 +37,16 @@ class StoredOutputs:
 
     @property
     def independent(self) -> float:
-        """Of the β the nearest to 0, which the others are compared with."""
-        return min(self.betas, key=abs)
+        """The β nearest to 0, with which the others are compared."""
+        return independent(self.betas)
 
     @property
     def joint(self) -> float:
-        """Of the β the nearest to 1."""
-        return min(self.betas, key=lambda beta: abs(beta - 1))
+        """The β nearest to 1."""
+        return joint(self.betas)
 
     def need(self, *, loss: str | None = None, learners: int = 2) -> StoredOutputs:
-        """Itself, if it has this loss and so many learners; raises InputError otherwise."""
+        """Return itself if it has this loss and so many learners; raises InputError otherwise."""
         if loss not in (None, self.loss):
             raise InputError(f"{self.source} holds outputs judged by {self.loss}; needed here is {loss}")
         outputs, _ = self.read(self.betas[0], self.runs[0])
@@ -56,7 +55,7 @@ class StoredOutputs:
         return self
 
     def read(self, beta: float, run: int | str, checkpoint: str | None = None) -> tuple[Tensor, Tensor]:
-        """Outputs `(M, N, K)`, float64, and targets `(N,)`.
+        """Read outputs `(M, N, K)`, float64, and targets `(N,)`.
 
         Args:
             beta: one of `betas`.
@@ -67,20 +66,20 @@ class StoredOutputs:
             InputError: there are none of these, or the file is damaged.
         """
         checkpoint = self.checkpoints[-1] if checkpoint is None else checkpoint
-        allowed = {"beta": self.betas, "seed": self.runs, "checkpoint": self.checkpoints}
+        known = {"beta": self.betas, "seed": self.runs, "checkpoint": self.checkpoints}
         for name, value in {"beta": beta, "seed": run, "checkpoint": checkpoint}.items():
-            if value not in allowed[name]:
-                told = ", ".join(f"{of:g}" if isinstance(of, float) else str(of) for of in allowed[name])
-                raise InputError(f"{self.source} holds no outputs of {name} {value}; it has {told}")
+            if value not in known[name]:
+                held = ", ".join(f"{entry:g}" if isinstance(entry, float) else str(entry) for entry in known[name])
+                raise InputError(f"{self.source} holds no outputs of {name} {value}; it has {held}")
         outputs, targets = self._read(checkpoint, beta, run)
         return outputs.double(), targets.double() if targets.is_floating_point() else targets
 
 
 def stored_outputs(source: str | os.PathLike | Results) -> StoredOutputs:
-    """The outputs in a results folder of ours, at both checkpoints, or in a file of the authors' format.
+    """Open the outputs in a results folder of ours, at both checkpoints, or in a file of the authors' format.
 
     Raises:
-        InputError: neither of the two, damaged, or without outputs.
+        InputError: the source is neither of the two, is damaged, or has no outputs.
     """
     if isinstance(source, Results):
         return _ours(source)
@@ -98,8 +97,8 @@ def _ours(results: Results) -> StoredOutputs:
             "it is not finished, or it was published without them"
         )
     if len(runs) < len(experiment.seeds):
-        left = len(experiment.seeds) - len(runs)
-        warnings.warn(f"{folder}: {left} of {len(experiment.seeds)} seeds lack a β and are left out", stacklevel=3)
+        lacking = len(experiment.seeds) - len(runs)
+        warnings.warn(f"{folder}: {lacking} of {len(experiment.seeds)} seeds lack a β and are left out", stacklevel=3)
 
     def read(checkpoint: str, beta: float, run: int | str) -> tuple[Tensor, Tensor]:
         arrays, names = results.outputs(Cell(beta, run)), (f"test_outputs_{checkpoint}", "test_targets")
@@ -107,8 +106,16 @@ def _ours(results: Results) -> StoredOutputs:
             raise InputError(f"{results.path(Cell(beta, run), '.npz')} is damaged: it holds no {missing[0]}")
         return tuple(torch.from_numpy(arrays[name]) for name in names)
 
-    told = {"loss": experiment.loss, "average": experiment.average, "betas": tuple(sorted(experiment.beta_vals))}
-    return StoredOutputs(folder, **told, runs=runs, checkpoints=CHECKPOINTS, _read=read, results=results)
+    return StoredOutputs(
+        folder,
+        loss=experiment.loss,
+        average=experiment.average,
+        betas=tuple(sorted(experiment.beta_vals)),
+        runs=runs,
+        checkpoints=CHECKPOINTS,
+        _read=read,
+        results=results,
+    )
 
 
 def _theirs(file: Path) -> StoredOutputs:
@@ -118,5 +125,12 @@ def _theirs(file: Path) -> StoredOutputs:
         outputs, targets = found[run]
         return outputs[betas.index(beta)], targets
 
-    told = {"loss": "squared_error", "average": "scores", "betas": betas, "runs": tuple(found)}
-    return StoredOutputs(file, **told, checkpoints=(PUBLISHED,), _read=read)
+    return StoredOutputs(
+        file,
+        loss="squared_error",
+        average="scores",
+        betas=betas,
+        runs=tuple(found),
+        checkpoints=(PUBLISHED,),
+        _read=read,
+    )

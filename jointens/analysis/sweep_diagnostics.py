@@ -1,6 +1,6 @@
-"""The paper's three diagnostics over a sweep, as tidy frames: a row for each checkpoint, β and run.
+"""The paper's three diagnostics for every ensemble of a sweep, as tidy frames: a row for each checkpoint, β and run.
 
-The frames have the columns checkpoint, beta and seed, so that `summaries.over_beta` gives means and paired differences
+The frames have the columns checkpoint, beta and seed, so that `statistics.over_beta` gives means and paired differences
 of any other column.
 """
 
@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..common.errors import InputError
-from ..diagnostics.codependence import expected_increase
-from ..diagnostics.diagnosis import debias, diagnose, increases
-from ..diagnostics.statistics import REPEATS, SHARES, dropped_of
-from ..losses.decomposition import decompose
+from ..common import InputError
+from ..diagnostics import REPEATS, SHARES, debias, diagnose, dropped_of, expected_increase, increases
+from ..losses import decompose
 from .stored import StoredOutputs
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def explosion(stored: StoredOutputs) -> pd.DataFrame:
-    """Individual loss, ensemble loss and diversity on test data: the first diagnostic, diversity explosion."""
+    """Compute individual loss, ensemble loss and diversity on test data: the first diagnostic, diversity explosion."""
     return _frame(
         key | {name: part.mean().item() for name, part in _parts(stored, outputs, targets).items()}
         for key, outputs, targets in _ensembles(stored)
@@ -32,14 +30,14 @@ def explosion(stored: StoredOutputs) -> pd.DataFrame:
 
 
 def debiased(stored: StoredOutputs) -> pd.DataFrame:
-    """Diversity, what is left of it without the learners' constant shifts, and the share by which it falls.
+    """Compute diversity with and without the learners' constant shifts: the second diagnostic, debiased diversity.
 
-    The second diagnostic, debiased diversity: columns diversity, debiased, fall. Classification is debiased in its
-    outputs, as they are averaged.
+    Columns: diversity; debiased, the same without the shifts; fall, the share of diversity that goes with them.
+    Classification is debiased in its outputs, as they are averaged.
     """
     rows = []
     for key, outputs, targets in _ensembles(stored):
-        before, after = (_parts(stored, of, targets)["diversity"].mean().item() for of in (outputs, debias(outputs)))
+        before, after = (_parts(stored, o, targets)["diversity"].mean().item() for o in (outputs, debias(outputs)))
         rows.append(
             key | {"diversity": before, "debiased": after, "fall": (before - after) / before if before else 0.0}
         )
@@ -54,21 +52,22 @@ def dropped(
     seed: int = 0,
     checkpoints: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """What dropping random learners does: the third diagnostic, learner codependence.
+    """Drop random learners and compute the ensemble's loss: the third diagnostic, learner codependence.
 
-    Columns: share; drop and keep, learners that go and that stay; increase of the ensemble loss, drawn; for squared
-    error expected, the same without drawing; for classification accuracy_lost, as a fraction.
+    Columns: share; drop and keep, the numbers of learners that go and that stay; increase of the ensemble loss over
+    random subsets; for squared error expected, the same in closed form; for classification accuracy_lost, as a
+    fraction.
 
     Args:
         stored: the outputs.
-        shares: of the learners that are dropped, rounded down as in the authors' code. Of two that come to the same
-            number there is one row, of one that comes to none there is none.
+        shares: of the learners that are dropped, rounded down as in the authors' code. Two shares that come to the same
+            number have one row, a share that comes to no learner has none.
         repeats: subsets for each example.
         seed: of the subsets, which are the same for every β.
         checkpoints: some of `stored.checkpoints`; None: all of them.
 
     Raises:
-        InputError: a share that is none, or ensembles of which nothing can be dropped.
+        InputError: a share is not between 0 and 1, or no learner can be dropped.
     """
     for share in shares:
         if not 0 < share < 1:
@@ -88,33 +87,29 @@ def dropped(
                 keep = num_learners - drop
                 if not drop:
                     continue
-                chance = torch.Generator().manual_seed(seed)
-                how = {"keep": keep, "repeats": repeats, "generator": chance}
-                rises = increases(outputs, targets, list(losses.values()), stored.average, **how)
-                told = {column: rises[loss].tolist() for column, loss in losses.items()}
+                generator = torch.Generator().manual_seed(seed)
+                increase = increases(
+                    outputs, targets, list(losses.values()), stored.average,
+                    keep=keep, repeats=repeats, generator=generator,
+                )  # fmt: skip
+                columns = {column: increase[loss].tolist() for column, loss in losses.items()}
                 if stored.loss == "squared_error":
-                    told["expected"] = expected_increase(diversity, num_learners, keep).tolist()
+                    columns["expected"] = expected_increase(diversity, num_learners, keep).tolist()
                 for number, beta in enumerate(stored.betas):
-                    row = {
-                        "checkpoint": checkpoint,
-                        "beta": beta,
-                        "seed": run,
-                        "share": share,
-                        "drop": drop,
-                        "keep": keep,
-                    }
-                    rows.append(row | {column: values[number] for column, values in told.items()})
+                    row = {"checkpoint": checkpoint, "beta": beta, "seed": run}
+                    row |= {"share": share, "drop": drop, "keep": keep}
+                    rows.append(row | {column: values[number] for column, values in columns.items()})
     if not rows:
         raise InputError(f"{stored.source}: of {num_learners} learners no share of {list(shares)} is one to drop")
     return _frame(rows)
 
 
 def signs(stored: StoredOutputs, checkpoint: str | None = None) -> pd.DataFrame:
-    """What `diagnose` finds in every ensemble of one checkpoint, a row for each β and run.
+    """Apply `diagnose` to every ensemble of one checkpoint, a row for each β and run.
 
     Columns: beta, seed; constant_shifts, systematic_drift, error_correlation and paid_back, the values; alarms, the
-    names of the findings that are signs of collusion. The reference is the run's ensemble of β = 0, or what is nearest
-    to it; that itself has none.
+    names of the findings that are signs of collusion. The reference is the run's ensemble of β = 0, or of the β nearest
+    to it, which itself has no reference.
 
     Args:
         stored: the outputs.
@@ -126,16 +121,16 @@ def signs(stored: StoredOutputs, checkpoint: str | None = None) -> pd.DataFrame:
         reference, targets = stored.read(stored.independent, run, checkpoint)
         for beta in stored.betas:
             outputs, _ = stored.read(beta, run, checkpoint)
-            against = None if beta == stored.independent else reference
-            rows.append({"beta": beta, "seed": run} | _values(stored, outputs, targets, against, names))
+            others = None if beta == stored.independent else reference
+            rows.append({"beta": beta, "seed": run} | _values(stored, outputs, targets, others, names))
     return _frame(rows)
 
 
 def control(stored: StoredOutputs, checkpoint: str | None = None) -> pd.DataFrame:
-    """The negative control: half of the independent learners with the other half as reference, a row for each run.
+    """Apply `diagnose` to half of the independent learners, with the other half as reference: the negative control.
 
-    Nobody colludes there, so no column of `signs` may tell otherwise; `ratio` is how many times the diversity of the
-    other half the first has. Of fewer than four learners there are no halves, and no rows.
+    Independent learners do not collude, so that no column of `signs` should say so. A row for each run; `ratio` is the
+    diversity of the first half over that of the other. With fewer than four learners there are no rows.
     """
     import pandas as pd
 
@@ -148,8 +143,8 @@ def control(stored: StoredOutputs, checkpoint: str | None = None) -> pd.DataFram
                 columns=["seed", "ratio", "constant_shifts", "systematic_drift", "alarms"], dtype=object
             )
         names = ("constant shifts", "systematic drift", "diversity, ratio to reference")
-        told = _values(stored, outputs[:half], targets, outputs[half : 2 * half], names)
-        rows.append({"seed": run, "ratio": told.pop("diversity_ratio_to_reference"), **told})
+        values = _values(stored, outputs[:half], targets, outputs[half : 2 * half], names)
+        rows.append({"seed": run, "ratio": values.pop("diversity_ratio_to_reference"), **values})
     return _frame(rows)
 
 
@@ -157,9 +152,9 @@ def _values(
     stored: StoredOutputs, outputs: Tensor, targets: Tensor, reference: Tensor | None, names: Sequence[str]
 ) -> dict:
     report = diagnose(outputs, targets, loss=stored.loss, average=stored.average, reference=reference)
-    values = report.frame()["value"].to_dict()
-    told = {name.replace(",", "").replace(" ", "_"): values.get(name, float("nan")) for name in names}
-    return told | {"alarms": ", ".join(report.alarms)}
+    found = report.frame()["value"].to_dict()
+    values = {name.replace(",", "").replace(" ", "_"): found.get(name, float("nan")) for name in names}
+    return values | {"alarms": ", ".join(report.alarms)}
 
 
 def _ensembles(stored: StoredOutputs) -> Iterator[tuple[dict, Tensor, Tensor]]:

@@ -1,6 +1,6 @@
 """The bridge to the authors' repository (alanjeffares/joint-ensembles): experiments from its configurations.
 
-Results go both ways in convert.py.
+Results go both ways in results.py.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..common.errors import InputError
-from ..common.paths import expanded
-from ..data.registry import DATASETS
-from ..experiment.config import Experiment
-from ..experiment.fields import check_names, read_object
+from ..common import InputError, check_names, expanded, read_json_object
+from ..data import DATASETS
+from ..experiment import Experiment
 
 EXPERIMENT_KEYS = ("dataset", "base_learner", "num_learners", "seeds", "beta_vals", "probs", "device")
 OPTIM_KEYS = (
@@ -33,7 +31,7 @@ OURS = "jointens"
 
 
 def read_experiment(folder: str | os.PathLike, /, **overrides: Any) -> Experiment:
-    """The experiment that three files of the authors' repository describe.
+    """Read the experiment that three files of the authors' repository describe.
 
     Args:
         folder: of experiment.json and optim.json; data.json lies beside them or in the folder above, as in their
@@ -51,19 +49,20 @@ def read_experiment(folder: str | os.PathLike, /, **overrides: Any) -> Experimen
     keys: dict[str, Any] = {}
     for name, known in files.items():
         extra = [*ours, ORIGIN] if name == "experiment.json" else []
-        told = read_object(folder / name)
-        check_names(told, [*known, *extra], where=str(folder / name))
+        content = read_json_object(folder / name)
+        check_names(content, [*known, *extra], where=str(folder / name))
         for key in known:
-            if key not in OPTIONAL and key not in {**told, **overrides}:
+            if key not in OPTIONAL and key not in {**content, **overrides}:
                 raise InputError(f"{folder / name} lacks the key {key!r}")
-        keys |= told
+        keys |= content
     ours_computed = keys.pop(ORIGIN, None) == OURS
     if keys.get("dataset") in IN_FILES:  # their imagenet.py
         keys.setdefault("validate_every", IMAGENET_VALIDATE_EVERY)
     else:  # their sweep.py
         if isinstance(keys.get("lr_switch"), int) and "lr_switch" not in overrides:
-            told = f"lr_switch is {keys['lr_switch']}; a sweep takes a list of epochs"
-            raise InputError(f"{folder / 'optim.json'}: {told}")
+            raise InputError(
+                f"{folder / 'optim.json'}: lr_switch is {keys['lr_switch']}; a sweep takes a list of epochs"
+            )
         keys.pop("max_patience", None)  # it never stops early: when patience ends it prints a line, and goes on
     keys["average"] = _average(keys, overrides, folder / "experiment.json")
     keys.pop("probs", None)
@@ -78,14 +77,14 @@ def read_experiment(folder: str | os.PathLike, /, **overrides: Any) -> Experimen
     experiment = Experiment.from_dict(keys)
     if ours_computed and experiment.max_patience == ENDLESS:
         experiment = dataclasses.replace(experiment, max_patience=None)
-    _check_data(folder, experiment, listed="dataset" not in overrides)
+    _check_data(folder, experiment, must_list="dataset" not in overrides)
     return experiment
 
 
 def _average(keys: Mapping[str, Any], overrides: Mapping[str, Any], file: Path) -> str:
-    for told in (overrides, keys):
-        if "average" in told:
-            return told["average"]
+    for given in (overrides, keys):
+        if "average" in given:
+            return given["average"]
     if "probs" not in keys:
         raise InputError(f"{file} lacks the key 'probs'")
     if not isinstance(keys["probs"], bool):
@@ -98,19 +97,19 @@ def _average(keys: Mapping[str, Any], overrides: Mapping[str, Any], file: Path) 
     )
 
 
-def _check_data(folder: Path, experiment: Experiment, *, listed: bool) -> None:
-    """data.json says of the data set what we know of it; it has to list it unless that is not from these files."""
+def _check_data(folder: Path, experiment: Experiment, *, must_list: bool) -> None:
+    """Check that data.json lists the data set, unless that is not from these files, as we know it."""
     file = next((at / "data.json" for at in (folder, folder.resolve().parent) if (at / "data.json").exists()), None)
     if file is None:
         raise InputError(f"{folder / 'data.json'} is missing, and there is none in the folder above")
-    data, dataset = read_object(file), experiment.dataset
+    data, dataset = read_json_object(file), experiment.dataset
     if dataset not in data:
-        if listed:
+        if must_list:
             raise InputError(f"{file} does not list the data set {dataset}; it lists {', '.join(data) or 'none'}")
         return
     if not isinstance(data[dataset], dict):
         raise InputError(f"{file}: {dataset} is {data[dataset]!r}; allowed is an object of keys and values")
     check_names(data[dataset], ("num_classes", "num_workers"), where=str(file))
-    known, told = experiment.about_data.num_outputs, data[dataset].get("num_classes")
-    if told != known:
-        raise InputError(f"{file}: num_classes of {dataset} is {told}; allowed is {known}")
+    known, listed = experiment.about_data.num_outputs, data[dataset].get("num_classes")
+    if listed != known:
+        raise InputError(f"{file}: num_classes of {dataset} is {listed}; allowed is {known}")

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..common.errors import InputError
-from ..experiment.config import Experiment
-from ..experiment.fields import LARGEST, read_object
-from ..experiment.folder import Results
-from ..experiment.frames import finite, has_shape
-from ..experiment.record import Cell, TrainedCell, canonical_beta
-from ..training.schedule import best_validation, rate_after
+import numpy as np
+
+from ..common import LARGEST, InputError, read_json_object
+from ..experiment import Cell, CellRecord, Experiment, Metrics, Results, canonical_beta
+from ..sweeps import make_schedule
+from ..training import best_validation
+from .table import has_shape
 
 PATTERN = "results_seed:*_beta:*.json"
 # Of a validation: their name and ours.
@@ -31,91 +31,102 @@ KEYS = ("beta", "run", "lr_switch", "train_loss", "val_loss", *LISTS)
 
 
 def authors_files(results: Results) -> dict[str, str]:
-    """Names and contents of the files of every cell, of those in training as well."""
+    """Return the names and contents of the files of every cell, those in training included."""
     files = {}
     for record in [*results.records(), *results.unfinished_records()]:
-        file = record["provenance"].get("file")
-        told = json.loads(file) if file else _authors_keys(record)
-        files[f"results_seed:{told['run']}_beta:{told['beta']}.json"] = json.dumps(told, indent=4) + "\n"
+        file = record.provenance.get("file")
+        content = json.loads(file) if file else _authors_keys(record)
+        files[f"results_seed:{content['run']}_beta:{content['beta']}.json"] = json.dumps(content, indent=4) + "\n"
     return files
 
 
-def _authors_keys(record: Mapping[str, Any]) -> dict[str, Any]:
-    history = record["history"]
-    val, rates = history["val"], history["learning_rate"]
-    falls = [number for number in range(1, len(rates)) if rates[number] != rates[number - 1]]
-    losses = zip(finite(val["individual"]), finite(val["diversity"]), strict=True)
+def _authors_keys(record: CellRecord) -> dict[str, Any]:
+    history, val = record.history, record.history.val
+    rates = history.learning_rate
+    switches = [number for number in range(1, len(rates)) if rates[number] != rates[number - 1]]
+    objective = history.objective if history.epoch_objective is None else history.epoch_objective
     return {
-        "beta": float(record["beta"]),
-        "run": record["seed"],
-        "lr_switch": falls,
-        "train_loss": finite(history.get("epoch_objective", history.get("objective", []))),
-        "val_loss": [individual - record["beta"] * diversity for individual, diversity in losses],
-        **{theirs: finite(val[ours]) for theirs, ours in LISTS.items() if ours in val},
+        "beta": float(record.beta),
+        "run": record.seed,
+        "lr_switch": switches,
+        "train_loss": _floats(objective or []),
+        "val_loss": [
+            individual - record.beta * diversity
+            for individual, diversity in zip(val.individual, val.diversity, strict=True)
+        ],
+        **{theirs: _floats(getattr(val, ours)) for theirs, ours in LISTS.items() if getattr(val, ours) is not None},
     }
 
 
-def read_cells(source: Path, experiment: Experiment, *, ours: bool) -> list[tuple[TrainedCell, dict[str, Any]]]:
-    """What the files in a folder of theirs hold, each as a cell, with its provenance but for who computed it.
+def _floats(values: Sequence) -> list:
+    """Convert nested lists of numbers to floats."""
+    return np.asarray(values, dtype=float).tolist()
+
+
+def read_cells(source: Path, experiment: Experiment, *, ours: bool) -> list[CellRecord]:
+    """Read the files in a folder of theirs as records, whose provenance lacks who computed them.
 
     Raises:
         InputError: a file is damaged, or not what its name says.
     """
-    cells, seen = [], {}
+    records, seen = [], {}
     for file in sorted(source.glob(PATTERN)):
-        told = read_object(file)
-        _check(file, told, experiment)
-        cell = Cell(canonical_beta(told["beta"]), told["run"])
+        content = read_json_object(file)
+        _check(file, content, experiment)
+        cell = Cell(canonical_beta(content["beta"]), content["run"])
         if cell in seen:
             raise InputError(f"{file}: {cell} is in {seen[cell]} already")
         seen[cell] = file.name
-        about = {"source": f"{source.resolve().name}/{file.name}", "file": json.dumps(told)}
-        cells.append((_cell(cell, told, experiment, ours=ours), about))
-    if not cells:
+        provenance = {"source": f"{source.resolve().name}/{file.name}", "file": json.dumps(content)}
+        records.append(_record(cell, content, experiment, provenance, ours=ours))
+    if not records:
         raise InputError(f"{source} holds no {PATTERN}")
-    return cells
+    return records
 
 
-def _check(file: Path, told: Mapping[str, Any], experiment: Experiment) -> None:
-    if missing := [key for key in KEYS if key not in told]:
+def _check(file: Path, content: Mapping[str, Any], experiment: Experiment) -> None:
+    if missing := [key for key in KEYS if key not in content]:
         raise InputError(f"{file} lacks the key {missing[0]!r}")
-    if not (has_shape(told["beta"], ()) and abs(told["beta"]) <= LARGEST):
-        raise InputError(f"{file}: beta is {told['beta']!r}; allowed is a finite number")
-    if type(told["run"]) is not int or told["run"] < 0:
-        raise InputError(f"{file}: run is {told['run']!r}; allowed is a seed, a whole number from 0")
+    if not (has_shape(content["beta"], ()) and abs(content["beta"]) <= LARGEST):
+        raise InputError(f"{file}: beta is {content['beta']!r}; allowed is a finite number")
+    if type(content["run"]) is not int or content["run"] < 0:
+        raise InputError(f"{file}: run is {content['run']!r}; allowed is a seed, a whole number from 0")
     named = re.fullmatch(r"results_seed:(\d+)_beta:(.+)\.json", file.name)
-    if named is None or [str(told["run"]), str(told["beta"])] != list(named.groups()):
-        raise InputError(f"{file} is of seed {told['run']} and beta {told['beta']}, not of what its name says")
-    number = len(told["val_ens_loss"]) if isinstance(told["val_ens_loss"], list) else 0
+    if named is None or [str(content["run"]), str(content["beta"])] != list(named.groups()):
+        raise InputError(f"{file} is of seed {content['run']} and beta {content['beta']}, not of what its name says")
+    number = len(content["val_ens_loss"]) if isinstance(content["val_ens_loss"], list) else 0
     if not number:
         raise InputError(f"{file} holds no validation")
     for key in ("val_loss", *LISTS):
         shape = (number, experiment.num_learners) if key == "val_acc_ind" else (number,)
-        if not has_shape(told[key], shape):
+        if not has_shape(content[key], shape):
             raise InputError(f"{file}: {key} is no list of {'×'.join(map(str, shape))} numbers")
     for key in ("train_loss", "lr_switch"):
-        if not isinstance(told[key], list) or not has_shape(told[key], (len(told[key]),)):
+        if not isinstance(content[key], list) or not has_shape(content[key], (len(content[key]),)):
             raise InputError(f"{file}: {key} is no list of numbers")
 
 
-def _cell(cell: Cell, told: Mapping[str, Any], experiment: Experiment, *, ours: bool) -> TrainedCell:
-    val = {ours: told[theirs] for theirs, ours in LISTS.items()}
-    numbers = range(1, len(told["val_ens_loss"]) + 1)
-    every, of_epoch = experiment.validate_every, experiment.num_validations // experiment.num_epochs
-    epochs = [(number - 1) // of_epoch + 1 for number in numbers]
+def _record(
+    cell: Cell, content: Mapping[str, Any], experiment: Experiment, provenance: dict[str, Any], *, ours: bool
+) -> CellRecord:
+    val = {ours: content[theirs] for theirs, ours in LISTS.items()}
+    numbers = range(1, len(content["val_ens_loss"]) + 1)
+    every, per_epoch = experiment.validate_every, experiment.num_validations // experiment.num_epochs
+    epochs = [(number - 1) // per_epoch + 1 for number in numbers]
     steps = [
-        (epoch - 1) * experiment.steps_per_epoch + ((number - 1) % of_epoch + 1) * every
+        (epoch - 1) * experiment.steps_per_epoch + ((number - 1) % per_epoch + 1) * every
         for number, epoch in zip(numbers, epochs, strict=True)
     ]
-    falls = [sum(switch < number for switch in told["lr_switch"]) for number in numbers]
+    num_decays = [sum(switch < number for switch in content["lr_switch"]) for number in numbers]
+    schedule = make_schedule(experiment)
     history = {
-        "learning_rate": [rate_after(experiment, number) for number in falls],
+        "learning_rate": [schedule.rate_after(number) for number in num_decays],
         "epoch": epochs,
         "step": steps,
         "val": val,
-        "epoch_objective": told["train_loss"],
+        "epoch_objective": content["train_loss"],
     }
-    best = best_validation(told["val_ens_loss"], last=not ours)
-    at = {"best": best, "last": len(numbers)}
-    test = {when: {name: of[number - 1] for name, of in val.items()} if number else None for when, number in at.items()}
-    return TrainedCell(cell, best, history, test, outputs={}, weights={})
+    best = best_validation(content["val_ens_loss"], last=not ours)
+    metrics, at = Metrics.from_dict(val), {"best": best, "last": len(numbers)}
+    test = {checkpoint: metrics.at(number).to_dict() if number else None for checkpoint, number in at.items()}
+    return CellRecord.of(cell, best_epoch=best, test=test, history=history, provenance=provenance)

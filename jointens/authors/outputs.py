@@ -7,7 +7,6 @@ A file `deep_ensemble_<dataset>….json` is an object of runs. Each run has `bet
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +14,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..common.errors import InputError
-from ..experiment.fields import read_object
-from ..experiment.folder import Results
-from ..experiment.record import Cell, canonical_beta
-from ..training.metrics import of_run
+from ..common import InputError, read_json_object
+from ..experiment import CHECKPOINTS, Cell, Metrics, Results, canonical_beta
 
 KEYS = ("beta", "ens_loss", "div_loss", "w_ind_loss", "targets", "ind_preds")
-CHECKPOINTS = ("best", "last")  # ours, of whose outputs each has a file
 LOSSES = {"ens_loss": "ensemble", "div_loss": "diversity", "w_ind_loss": "individual"}  # their name and ours
 
 
 def read_outputs(file: Path) -> tuple[tuple[float, ...], dict[str, tuple[Tensor, Tensor]]]:
-    """What a file of theirs holds: its β, and for each run outputs `(β, M, N, 1)` and targets `(N,)`, float64.
+    """Read a file of theirs: its β, and for each run outputs `(β, M, N, 1)` and targets `(N,)`, float64.
 
     Raises:
         InputError: it cannot be read, or is no such file.
     """
     found, first = {}, None
-    for run, told in read_object(file).items():
+    for run, content in read_json_object(file).items():
         where = f"{file}, run {run!r}"
-        if not isinstance(told, dict) or (missing := [key for key in KEYS if key not in told]):
-            raise InputError(f"{where}: {f'{missing[0]} is missing' if isinstance(told, dict) else 'is no object'}")
-        betas = tuple(canonical_beta(beta) for beta in _numbers(told["beta"], f"{where}: beta", 1).tolist())
+        if not isinstance(content, dict) or (missing := [key for key in KEYS if key not in content]):
+            raise InputError(f"{where}: {f'{missing[0]} is missing' if isinstance(content, dict) else 'is no object'}")
+        betas = tuple(canonical_beta(beta) for beta in _numbers(content["beta"], f"{where}: beta", 1).tolist())
         first = first or betas
         if betas != first or len(set(betas)) < len(betas):
             raise InputError(
                 f"{where}: beta is {list(betas)}; allowed is {list(first)}, as in the first run, each once"
             )
-        outputs = _numbers(told["ind_preds"], f"{where}: ind_preds", 4)
+        outputs = _numbers(content["ind_preds"], f"{where}: ind_preds", 4)
         if outputs.shape[::3] != (len(betas), 1):
             allowed = f"({len(betas)}, N, M, 1): β, test examples, learners"
             raise InputError(f"{where}: ind_preds has shape {outputs.shape}; allowed is {allowed}")
-        targets = told["targets"][0] if isinstance(told["targets"], list) and told["targets"] else told["targets"]
+        targets = content["targets"]
+        targets = targets[0] if isinstance(targets, list) and targets else targets
         targets = _numbers(targets, f"{where}: the first entry of targets", None)
         if targets.size != outputs.shape[1]:
             raise InputError(f"{where}: {targets.size} targets for {outputs.shape[1]} test examples in ind_preds")
@@ -68,7 +64,7 @@ def _numbers(values: Any, where: str, axes: int | None) -> np.ndarray:
 
 
 def authors_files(results: Results) -> dict[str, str]:
-    """A results folder of ours as two files of theirs, of the best checkpoint and of the last epoch.
+    """Convert a results folder of ours to two files of theirs, of the best checkpoint and of the last epoch.
 
     Raises:
         InputError: a seed lacks a β, or outputs were not stored.
@@ -90,16 +86,16 @@ def authors_files(results: Results) -> dict[str, str]:
 def _authors_run(results: Results, betas: list[float], seed: int, checkpoint: str) -> dict[str, Any]:
     cells = [Cell(beta, seed) for beta in betas]
     arrays = [results.outputs(cell) for cell in cells]
-    tests: list[Mapping[str, float]] = [results.read(cell)["test"][checkpoint] for cell in cells]
-    outputs = [of[f"test_outputs_{checkpoint}"].swapaxes(0, 1) for of in arrays]  # (N, M, 1) each
+    tests: list[Metrics] = [results.read(cell).test[checkpoint] for cell in cells]
+    outputs = [own[f"test_outputs_{checkpoint}"].swapaxes(0, 1) for own in arrays]  # (N, M, 1) each
     return {
         "beta": betas,
-        **{theirs: [test[ours] for test in tests] for theirs, ours in LOSSES.items()},
-        "targets": [_plain(of["test_targets"]) for of in arrays],
-        "ind_preds": [[[_plain(one) for one in example] for example in of] for of in outputs],
+        **{theirs: [getattr(test, ours) for test in tests] for theirs, ours in LOSSES.items()},
+        "targets": [_plain(own["test_targets"]) for own in arrays],
+        "ind_preds": [[[_plain(one) for one in example] for example in own] for own in outputs],
     }
 
 
 def _plain(values: np.ndarray) -> list[float]:
-    """float32 values as the shortest decimals that name them."""
-    return of_run(torch.from_numpy(values).unsqueeze(0), 0)
+    """Convert float32 values to the shortest decimals that name them."""
+    return [float(str(value)) for value in values]

@@ -1,15 +1,14 @@
-"""Results folders of the authors' repository as ours, and ours as theirs.
+"""Convert results folders of the authors' repository to ours, and ours to theirs.
 
 A results folder of theirs holds copies of the configuration (experiment.json, optim.json, data.json) and results.csv, a
-row for each β and seed with the columns `frames.AUTHORS_COLUMNS`. Three things there are not as in ours:
+row for each β and seed with the columns `AUTHORS_COLUMNS`. Three things there are not as in ours:
 
 - `train_loss` is the sum over the images seen, divided by the size of the official training set (50,000 for CIFAR, of
   which 40,000 are seen); ours, the objective, is the mean over the images seen.
 - The best epoch is the last one with the lowest validation ensemble loss; ours is the first.
 - Training data in evaluation mode and the last epoch's test are not measured; our folder then lacks them.
 
-Results on ImageNet are files of another kind: convert_imagenet.py. Of regression they publish outputs alone:
-convert_outputs.py.
+Results on ImageNet are files of another kind (imagenet.py). Of regression they publish outputs alone (outputs.py).
 """
 
 from __future__ import annotations
@@ -23,17 +22,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..common.errors import InputError
-from ..common.files import whole_folder, write_atomically
-from ..common.paths import expanded
-from ..experiment.config import Experiment
-from ..experiment.fields import read_object
-from ..experiment.folder import RELEASED, Results
-from ..experiment.frames import AUTHORS_COLUMNS, authors_table, read_authors_table
-from ..experiment.record import Cell, TrainedCell, canonical_beta
-from ..training.schedule import best_validation, learning_rate, looks_back
+from ..common import InputError, expanded, read_json_object, whole_folder, write_atomically
+from ..experiment import (
+    AUTHORS_COLUMNS,
+    RELEASED,
+    Cell,
+    CellRecord,
+    Experiment,
+    Results,
+    authors_table,
+    canonical_beta,
+)
+from ..sweeps import make_schedule
+from ..training import best_validation
 from . import imagenet, outputs
 from .config import ENDLESS, EXPERIMENT_KEYS, OPTIM_KEYS, ORIGIN, OURS, read_experiment
+from .table import read_authors_table
 
 # By what their code divides the training loss, in images; for other data sets by the images seen.
 OFFICIAL_TRAINING = {"CIFAR-10": 50_000, "CIFAR-100": 50_000, "SVHN": 73_257}
@@ -42,13 +46,13 @@ AUTHORS = "authors' code"
 
 
 def convert(source: str | os.PathLike, out: str | os.PathLike, /, **overrides: Any) -> Path:
-    """A results folder of ours as one of the authors', or one of theirs as ours.
+    """Convert a results folder of ours to the authors' format, or one of theirs to ours.
 
     To theirs: the four files, with every key of ours that their code does not know and that is not at its default; it
     ignores them, and `read_experiment` takes them back. Training metrics, the last epoch's test, outputs and weights
     have no place there. On ImageNet there is a file for each cell in place of the table, of those in training, too.
     Of regression there are the files on which their three diagnostics are made, with nothing but test outputs
-    (convert_outputs.py); `stored.stored_outputs` reads such files, theirs as well.
+    (outputs.py); `jointens.stored_outputs` reads such files, theirs as well.
 
     To ours: experiment.yml, cells without outputs and weights, and results.csv; `Results.at` opens the folder. What
     they do not log is absent or null. `numbers` is "released" there, so that `run` never trains into it.
@@ -85,8 +89,8 @@ def convert(source: str | os.PathLike, out: str | os.PathLike, /, **overrides: A
             with whole_folder(out) as folder:
                 results = Results(experiment, folder, numbers=RELEASED)
                 results.prepare()
-                for trained, provenance in cells:
-                    results.write(trained, provenance)
+                for record in cells:
+                    results.write(record)
                 results.write_csv()
         else:
             raise InputError(
@@ -103,9 +107,9 @@ def _results_of_theirs(source: Path) -> bool:
 
 
 def _check_overrides(source: Path, overrides: Mapping[str, Any]) -> None:
-    """Finished results are what their files say; only `average` may be open."""
-    told = read_object(source / "experiment.json")
-    settled = "average" in told or told.get("probs") is True
+    """Refuse overrides of what the files of finished results say; only `average` may be open."""
+    keys = read_json_object(source / "experiment.json")
+    settled = "average" in keys or keys.get("probs") is True
     if wrong := [name for name in overrides if name != "average" or settled]:
         open_ones = "none" if settled else "average"
         raise InputError(f"{source} is finished, and its files say {wrong[0]}; allowed here: {open_ones}")
@@ -115,19 +119,20 @@ def _check_overrides(source: Path, overrides: Mapping[str, Any]) -> None:
 
 
 def _authors_files(results: Results) -> dict[str, str]:
-    """Names and contents of the files of a results folder of theirs."""
+    """Return the names and contents of the files of a results folder of theirs."""
     experiment, records = results.experiment, results.records()
     on_files = experiment.about_data.files
     if not records and not (on_files and results.unfinished_records()):
         raise InputError(f"{results.folder} holds no finished cell")
     if experiment.loss == "squared_error":
         return outputs.authors_files(results)
-    if on_files != bool(experiment.validate_every) or (looks_back(experiment) and not on_files):
+    looks_back = make_schedule(experiment).depends_on_validation
+    if on_files != bool(experiment.validate_every) or (looks_back and not on_files):
         raise InputError(
             f"{results.folder} was trained with validate_every={experiment.validate_every}; the authors' code "
             "validates every so many steps on ImageNet, after each epoch elsewhere, and looks back on ImageNet alone"
         )
-    theirs = all(record["provenance"]["device"] == AUTHORS for record in [*records, *results.unfinished_records()])
+    theirs = all(record.provenance["device"] == AUTHORS for record in [*records, *results.unfinished_records()])
     contents = {
         "experiment.json": _experiment_keys(experiment) | ({} if theirs else {ORIGIN: OURS}),
         "optim.json": _optim_keys(experiment),
@@ -143,9 +148,9 @@ def _authors_files(results: Results) -> dict[str, str]:
     return contents | {"results.csv": table.getvalue()}
 
 
-def _authors_row(record: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:
-    if "row" in record["provenance"]:
-        return record["provenance"]["row"]
+def _authors_row(record: CellRecord, experiment: Experiment) -> dict[str, Any]:
+    if "row" in record.provenance:
+        return record.provenance["row"]
     (row,) = authors_table([record]).to_dict("records")
     return row | {"train_loss": [loss * _share_seen(experiment) for loss in row["train_loss"]]}
 
@@ -173,7 +178,7 @@ def _optim_keys(experiment: Experiment) -> dict[str, Any]:
 
 
 def _share_seen(experiment: Experiment) -> float:
-    """The images seen in an epoch, as a share of those by which the authors' code divides the training loss."""
+    """Return the share of the images by which the authors' code divides the training loss that an epoch sees."""
     seen = experiment.train_size or experiment.about_data.sizes[0]
     return seen / OFFICIAL_TRAINING.get(experiment.dataset, seen)
 
@@ -181,18 +186,21 @@ def _share_seen(experiment: Experiment) -> float:
 # ---- theirs to ours
 
 
-def _imagenet_cells(source: Path, experiment: Experiment) -> list[tuple[TrainedCell, dict[str, Any]]]:
-    device = OURS if read_object(source / "experiment.json").get(ORIGIN) == OURS else AUTHORS
-    cells = imagenet.read_cells(source, experiment, ours=device == OURS)
-    return [(trained, told | {"stack": [list(trained.cell)], "device": device}) for trained, told in cells]
+def _imagenet_cells(source: Path, experiment: Experiment) -> list[CellRecord]:
+    device = OURS if read_json_object(source / "experiment.json").get(ORIGIN) == OURS else AUTHORS
+    records = imagenet.read_cells(source, experiment, ours=device == OURS)
+    return [
+        dataclasses.replace(record, provenance=record.provenance | {"stack": [list(record.cell)], "device": device})
+        for record in records
+    ]
 
 
-def _cells(source: Path, experiment: Experiment) -> list[tuple[TrainedCell, dict[str, Any]]]:
-    """Every row of their results.csv as a cell, with its provenance."""
-    ours = read_object(source / "experiment.json").get(ORIGIN) == OURS
+def _cells(source: Path, experiment: Experiment) -> list[CellRecord]:
+    """Read every row of their results.csv as a record."""
+    ours = read_json_object(source / "experiment.json").get(ORIGIN) == OURS
     file, sizes = source / "results.csv", {"epochs": experiment.num_epochs, "learners": experiment.num_learners}
     seen: dict[Cell, int] = {}
-    cells = []
+    records = []
     for number, row in enumerate(read_authors_table(file, **sizes), 1):
         cell = Cell(canonical_beta(row["beta"]), row["run"])
         if cell in seen:
@@ -205,11 +213,13 @@ def _cells(source: Path, experiment: Experiment) -> list[tuple[TrainedCell, dict
             # Their numbers as they stand: in a cell infinity is null, and what is derived may end in another digit.
             "row": {name: str(value) for name, value in row.items()},
         }
-        cells.append((_cell(cell, row, experiment, ours=ours), provenance))
-    return cells
+        records.append(_record(cell, row, experiment, provenance, ours=ours))
+    return records
 
 
-def _cell(cell: Cell, row: Mapping[str, Any], experiment: Experiment, *, ours: bool) -> TrainedCell:
+def _record(
+    cell: Cell, row: Mapping[str, Any], experiment: Experiment, provenance: dict[str, Any], *, ours: bool
+) -> CellRecord:
     names = {
         "individual": "ind_loss", "ensemble": "ens_loss", "diversity": "div", "accuracy": "acc_ens",
         "learner_accuracy": "acc_ind",
@@ -218,17 +228,18 @@ def _cell(cell: Cell, row: Mapping[str, Any], experiment: Experiment, *, ours: b
     best_epoch = best_validation(val["ensemble"], last=not ours)
     if best_epoch == 0 and not ours:
         test = None  # no epoch was kept; their code then tests the model that another run has left
-    epochs = range(1, experiment.num_epochs + 1)
+    schedule = make_schedule(experiment)
     history = {
-        "learning_rate": [learning_rate(experiment, epoch) for epoch in epochs],
+        "learning_rate": [schedule.rate_before(epoch) for epoch in range(1, experiment.num_epochs + 1)],
         "objective": [_objective(loss, _share_seen(experiment)) for loss in row["train_loss"]],
         "val": val,
     }
-    return TrainedCell(cell, best_epoch, history, {"best": test, "last": None}, outputs={}, weights={})
+    test = {"best": test, "last": None}
+    return CellRecord.of(cell, best_epoch=best_epoch, test=test, history=history, provenance=provenance)
 
 
 def _objective(train_loss: float, share: float) -> float:
-    """The mean over the images seen; with the nine digits of float32 if those say the same."""
+    """Return the mean over the images seen, with the nine digits of float32 if those say the same."""
     objective = train_loss / share
     short = float(f"{objective:.9g}")
     return short if short * share == train_loss else objective

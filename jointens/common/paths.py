@@ -20,17 +20,17 @@ def default_data_root() -> Path:
 
 def published_root() -> Path:
     """Where the published results of a clone are: results/ of the repository, or of the working directory."""
-    return _repository() / "results"
+    return repository() / "results"
 
 
 def profiles_root() -> Path:
     """Where the shipped profiles of a clone are."""
-    return _repository() / "notebooks" / "profiles"
+    return repository() / "notebooks" / "profiles"
 
 
 def paper_values_file() -> Path:
     """Where the paper's numbers stand that somebody has filled in."""
-    return _repository() / "book" / "paper_values.yml"
+    return repository() / "book" / "paper_values.yml"
 
 
 def expanded(path: str | os.PathLike) -> Path:
@@ -42,9 +42,10 @@ def expanded(path: str | os.PathLike) -> Path:
 
 
 def _place(variable: str, name: str) -> Path:
-    return expanded(os.environ[variable]) if os.environ.get(variable) else _repository() / name
+    return expanded(os.environ[variable]) if os.environ.get(variable) else repository() / name
 
 
-def _repository() -> Path:
+def repository() -> Path:
+    """Return the folder of the clone, or the working directory where the library is installed without one."""
     above = Path(__file__).resolve().parents[2]
     return above if (above / "pyproject.toml").exists() else Path.cwd()

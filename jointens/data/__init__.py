@@ -1,0 +1,30 @@
+"""A data set by name, as tensors or files, split by seed, and the loaders that batches come from.
+
+registry.py           what is known of each data set before it is read
+splits.py             a data set as one seed sees it
+loaders.py            batch sources for training and evaluation
+augmentation.py       random crop, flip and rotation on the device
+torchvision_sets.py   CIFAR and SVHN
+uci.py                the paper's regression sets
+csv_table.py          a table of the user's own
+imagenet.py           ImageNet in folders
+image_files.py        images from files, in batches
+toy_imagenet.py       a small ImageNet that is drawn
+"""
+
+from .augmentation import Augmentation, Pixels
+from .csv_table import CSV, check_unchanged, data_name, read_table, whole_name
+from .image_files import Places, Reading, batches, evaluation_transform, training_transform
+from .imagenet import ImageFiles, read_folders
+from .loaders import FileLoader, MemoryLoader, TorchLoader
+from .registry import DATASETS, Dataset, known_dataset
+from .splits import Data, Request, Split, load_data
+from .toy_imagenet import read_toy_imagenet
+from .uci import TABULAR_SETS, read_tabular
+
+__all__ = [
+    "CSV", "DATASETS", "TABULAR_SETS", "Augmentation", "Data", "Dataset", "FileLoader", "ImageFiles", "MemoryLoader",
+    "Pixels", "Places", "Reading", "Request", "Split", "TorchLoader", "batches", "check_unchanged", "data_name",
+    "evaluation_transform", "known_dataset", "load_data", "read_folders", "read_table", "read_tabular",
+    "read_toy_imagenet", "training_transform", "whole_name",
+]  # fmt: skip

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..common.errors import InputError
+from ..common import InputError
 from .imagenet import ImageFiles
 
 # From bytes to images of another size, still uint8: takes `(3, H, W)`.

@@ -22,8 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..common.errors import InputError
-from ..experiment.fields import read_object
+from ..common import InputError, read_json_object
 
 IMAGES, INDEX, LABELS = Path("ILSVRC/Data/CLS-LOC"), "imagenet_class_index.json", "ILSVRC2012_val_labels.json"
 LAYOUTS = (
@@ -140,7 +139,7 @@ def _read_index(file: Path, num_classes: int) -> dict[str, int]:
 def _read_json(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise InputError(f"{file} is missing; expected is one of two layouts, {LAYOUTS}")
-    return read_object(file)
+    return read_json_object(file)
 
 
 def _folders_in(folder: Path) -> list[str]:

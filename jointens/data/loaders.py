@@ -1,7 +1,18 @@
-"""What a training run is fed: batches of its training part, and the parts it is evaluated on.
+"""Batch sources for training and evaluation: data that lie on the device, images in files, or torch's own loaders.
 
-Data that fit lie on the device: a batch is a list of row numbers, and gathering, augmenting and preparing it are part
-of the training step. ImageNet stays in its files: a batch is what the workers have read.
+Each kind of loader has the same attributes and methods, which are those that `Trainer` uses:
+
+    train, val, test, train_probe    the parts of the data; `train_probe` are training examples whose losses are
+                                     measured in evaluation mode, or None; `test` may be None
+    steps_per_epoch                  training steps in an epoch
+    epoch(skip) → batch(*item)       the next epoch, item by item, and an item's examples `(S, B, ...)`
+    groups(part)                     all of a part in chunks, for evaluation
+    prepare(inputs)                  what learners are given
+    state(), load_state(state)       the random streams, so that an interrupted epoch goes on with the same batches
+
+S is the number of seeds: each has its own split, order and augmentation. Data that fit lie on the device: an item is a
+list of row numbers, and gathering, augmenting and preparing the batch is part of the training step. ImageNet stays in
+its files: an item is what the workers have read.
 """
 
 from __future__ import annotations
@@ -9,21 +20,18 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..common.errors import InputError
-from ..common.seeding import generator
+from ..common import InputError, generator
 from .image_files import Places, Reading, batches, evaluation_transform, training_transform
 from .imagenet import ImageFiles
-from .splits import Split
-
-if TYPE_CHECKING:
-    from ..experiment.config import Experiment
+from .registry import Dataset
+from .splits import Data, Split
 
 # Forwards without gradients take at least a training batch of each run. On a CPU, so many examples over all runs that
 # the layers' outputs stay in its cache; on a GPU, so many numbers that it is busy: 2,730 images of 3×32×32.
@@ -32,121 +40,165 @@ EVALUATED_FILES = 64  # at once; each worker holds several such batches in share
 MOST_WORKERS = 16
 
 
-def make_feed(experiment: Experiment, seeds: Sequence[int], device: torch.device, runs: int) -> MemoryFeed | FileFeed:
-    """The feed of an experiment for S distinct seeds and R runs; images in files are for one run at a time."""
-    if experiment.about_data.files:
-        (seed,) = seeds
-        return FileFeed(experiment, seed, device)
-    return MemoryFeed(experiment, seeds, device, runs)
+class MemoryLoader:
+    """Data that lie on the device, those of each seed side by side: `(S, N, ...)`.
 
-
-class MemoryFeed:
-    """Data on the device: those of each seed side by side, `(S, N, ...)`.
-
-    `train`, `val` and `test` are the parts, `measured` is the training examples whose losses are measured in evaluation
-    mode, or None.
+    Args:
+        dataset: what is known of the data set.
+        data: as each seed has them, S in all.
+        seeds: the S distinct seeds, of the order of examples and of augmentation.
+        batch_size: examples of each seed in a training step; a smaller last batch is kept.
+        device: where the data are to lie.
+        runs: how many runs evaluate a chunk at once, R.
+        train_probe_size: training examples that are measured; None: as many as validation has.
     """
 
     skipped: frozenset[str] = frozenset()  # damaged images, of which there are none
 
-    def __init__(self, experiment: Experiment, seeds: Sequence[int], device: torch.device, runs: int):
-        self.experiment, self.device, self.runs = experiment, device, runs
-        self.dataset = experiment.about_data
-        data = [experiment.load_data(seed) for seed in seeds]
+    def __init__(
+        self,
+        dataset: Dataset,
+        data: Sequence[Data],
+        seeds: Sequence[int],
+        *,
+        batch_size: int,
+        device: torch.device,
+        runs: int,
+        train_probe_size: int | None = None,
+    ):
+        self.dataset, self.batch_size, self.device, self.runs = dataset, batch_size, device, runs
         self.train, self.val, self.test = (
-            _side_by_side([getattr(of, part) for of in data], device) for part in ("train", "val", "test")
+            _side_by_side([getattr(own, part) for own in data], device) for part in ("train", "val", "test")
         )
         self.num_train = self.train.inputs.shape[1]
-        number = self.val.inputs.shape[1] if experiment.measured_size is None else experiment.measured_size
-        measured = Split(*(part[:, :number] for part in (self.train.inputs, self.train.targets)))
-        self.measured = measured if number else None
+        self.steps_per_epoch = math.ceil(self.num_train / batch_size)
+        size = self.val.inputs.shape[1] if train_probe_size is None else train_probe_size
+        self.train_probe = Split(self.train.inputs[:, :size], self.train.targets[:, :size]) if size else None
         self.rows = torch.arange(len(seeds), device=device).unsqueeze(1)  # (S, 1)
         self.orders = [generator(seed, "order") for seed in seeds]
-        self.chances = [generator(seed, "augmentation") for seed in seeds]
+        self.augmentations = [generator(seed, "augmentation") for seed in seeds]
         self._begun = self._streams()
 
     def epoch(self, skip: int = 0) -> Iterator[tuple[Tensor, ...]]:
-        """The next epoch's batches but the first `skip`: what `batch` takes."""
+        """Begin the next epoch; returns its items without the first `skip`: what `batch` takes."""
         self._begun = self._streams()
         drawn = [torch.stack([torch.randperm(self.num_train, generator=order) for order in self.orders])]  # (S, N)
         if augment := self.dataset.augmentation:
-            drawn.append(torch.stack([augment.draw(self.num_train, chance) for chance in self.chances]))  # (S, N, 4)
-        drawn = [of.to(self.device) for of in drawn]  # the epoch's at once: a copy in each step would wait for it
-        size = self.experiment.batch_size
-        # Drawn at the call, not when the first batch is asked for: that may be none.
-        return (tuple(of[:, at : at + size] for of in drawn) for at in range(skip * size, self.num_train, size))
+            drawn.append(torch.stack([augment.draw(self.num_train, rng) for rng in self.augmentations]))  # (S, N, 4)
+        drawn = [values.to(self.device) for values in drawn]  # all at once: a copy in each step would wait for it
+        size = self.batch_size
+        # Drawn at the call, not when the first item is asked for: that may be none.
+        return (tuple(v[:, at : at + size] for v in drawn) for at in range(skip * size, self.num_train, size))
 
     def batch(self, columns: Tensor, draws: Tensor | None = None) -> Split:
-        """The examples `(S, B)` of each seed, augmented as `draws`, `(S, B, 4)`, say. Nothing waits for it."""
+        """Gather the examples `(S, B)` of each seed and augment them by `draws`, `(S, B, 4)`. Nothing waits for it."""
         batch = self.train[self.rows, columns]  # (S, B, ...)
         if draws is not None:
             images = self.dataset.augmentation(batch.inputs.flatten(0, 1), draws.flatten(0, 1))
             batch = Split(images.view(batch.inputs.shape), batch.targets)
         return batch
 
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Turn bytes into standardised float32 inputs; others stay as they are."""
+        return self.dataset.prepare(inputs)
+
     def groups(self, part: Split) -> Iterator[Iterator[Split]]:
-        """All of a part, in chunks of `(S, B, ...)` that a forward takes at once: one group, measured as a whole."""
+        """Iterate over a part in chunks `(S, B, ...)` that a forward takes at once: one group, measured together."""
         inputs = part.inputs
         room = EVALUATED_NUMBERS // inputs[0, 0].numel() if inputs.is_cuda else EVALUATED_EXAMPLES
-        size = max(self.experiment.batch_size, room // self.runs)
+        size = max(self.batch_size, room // self.runs)
         number = math.ceil(inputs.shape[1] / size)  # of one size, for which cuDNN chooses once
         chunks = zip(inputs.chunk(number, dim=1), part.targets.chunk(number, dim=1), strict=True)
         yield itertools.starmap(Split, chunks)
 
     def state(self) -> dict[str, Any]:
-        """The random streams as they were before the epoch that was begun last."""
+        """Return the random streams as they were before the epoch that was begun last."""
         return self._begun
 
     def load_state(self, state: dict[str, Any]) -> None:
-        for name, streams in (("order", self.orders), ("augmentation", self.chances)):
-            for stream, of in zip(streams, state[name], strict=True):
-                stream.set_state(of)
+        for name, streams in self._named().items():
+            for stream, value in zip(streams, state[name], strict=True):
+                stream.set_state(value)
+
+    def _named(self) -> dict[str, list[torch.Generator]]:
+        return {"order": self.orders, "augmentation": self.augmentations}
 
     def _streams(self) -> dict[str, Any]:
-        named = {"order": self.orders, "augmentation": self.chances}
-        return {name: [stream.get_state() for stream in streams] for name, streams in named.items()}
+        return {name: [stream.get_state() for stream in streams] for name, streams in self._named().items()}
 
 
-class FileFeed:
-    """Images in files, for the runs of one seed; the same attributes and methods, and S is 1."""
+class FileLoader:
+    """Images in files, for the runs of one seed: S is 1.
 
-    def __init__(self, experiment: Experiment, seed: int, device: torch.device):
-        self.experiment, self.dataset = experiment, experiment.about_data
-        data = experiment.load_data(seed)
+    Args:
+        dataset: what is known of the data set.
+        data: as the seed has them.
+        seed: of the order of examples and of augmentation.
+        batch_size: examples in a training step; a smaller last batch is kept.
+        image_size: height and width to which images are cropped, in pixels.
+        device: where the images go.
+        train_probe_size: training examples that are measured; None: as many as validation has.
+        workers: processes that read images, 0: none; None: one for each core, at most 16, with a GPU, else none.
+        decode: "cpu": files are decoded by the workers; "gpu": on the device.
+        skip_damaged: go on without images that cannot be read.
+
+    Raises:
+        InputError: `decode` is "gpu" and the device is not.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        data: Data,
+        seed: int,
+        *,
+        batch_size: int,
+        image_size: int,
+        device: torch.device,
+        train_probe_size: int | None = None,
+        workers: int | None = None,
+        decode: str = "cpu",
+        skip_damaged: bool = False,
+    ):
+        if decode == "gpu" and device.type != "cuda":
+            raise InputError(f"decode is gpu, and the device is {device.type}; use decode=cpu")
+        self.dataset, self.batch_size = dataset, batch_size
         self.train, self.val, self.test = data.train, data.val, data.test
         self.num_train = len(self.train)
-        number = min(self.num_train, len(self.val) if experiment.measured_size is None else experiment.measured_size)
+        self.steps_per_epoch = math.ceil(self.num_train / batch_size)
+        size = min(self.num_train, len(self.val) if train_probe_size is None else train_probe_size)
         # Evenly from all classes: the files are in the order of their classes.
-        evenly = np.linspace(0, self.num_train, number, endpoint=False).astype(int)
-        self.measured = self.train[evenly] if number else None
-        if experiment.decode == "gpu" and device.type != "cuda":
-            raise InputError(f"decode is gpu, and the device is {device.type}; use decode=cpu")
-        self.reading = Reading(_workers(experiment, device), device, experiment.decode, experiment.skip_damaged, set())
-        size = experiment.input_shape[-1]
-        self.transforms = {"train": training_transform(size), "evaluate": evaluation_transform(size)}
-        self.order, self.chance = generator(seed, "order"), generator(seed, "augmentation")
+        evenly = np.linspace(0, self.num_train, size, endpoint=False).astype(int)
+        self.train_probe = self.train[evenly] if size else None
+        self.reading = Reading(_num_workers(workers, device), device, decode, skip_damaged, set())
+        self.transforms = {"train": training_transform(image_size), "evaluate": evaluation_transform(image_size)}
+        self.order, self.augmentation = generator(seed, "order"), generator(seed, "augmentation")
         self._begun = self._streams()
 
     def epoch(self, skip: int = 0) -> Iterator[tuple[Tensor, ...]]:
-        """The next epoch's batches but the first `skip`: images `(1, B, 3, S, S)`, uint8, and targets `(1, B)`.
+        """Begin the next epoch; returns its items without the first `skip`: uint8 images `(1, B, 3, S, S)` and targets.
 
-        A batch of which every image is damaged is empty: a tuple of nothing.
+        A batch of which every image is damaged is an empty item.
         """
         self._begun = self._streams()
         rows = torch.randperm(self.num_train, generator=self.order)
-        draws = torch.randint(2**62, (self.num_train,), generator=self.chance)
-        size = self.experiment.batch_size
+        draws = torch.randint(2**62, (self.num_train,), generator=self.augmentation)
+        size = self.batch_size
         places = Places(rows[skip * size :], draws[skip * size :], size)
         read = batches(self.train, places, self.transforms["train"], self.reading)
         return ((images.unsqueeze(0), targets.unsqueeze(0)) if len(targets) else () for images, targets in read)
 
     def batch(self, images: Tensor, targets: Tensor) -> Split:
-        """What the workers have read, as a batch."""
+        """Return what the workers have read as a batch."""
         return Split(images, targets)
 
+    def prepare(self, inputs: Tensor) -> Tensor:
+        """Turn bytes into standardised float32 inputs."""
+        return self.dataset.prepare(inputs)
+
     def groups(self, part: ImageFiles) -> Iterator[Iterator[Split]]:
-        """All of a part, in groups that are measured one after the other: all outputs may be too many."""
-        size = max(self.experiment.batch_size, EVALUATED_FILES)
+        """Iterate over a part in groups that are measured one after the other: all outputs may be too many."""
+        size = max(self.batch_size, EVALUATED_FILES)
         places = Places(torch.arange(len(part)), torch.zeros(len(part)), size)
         empty = True
         for images, targets in batches(part, places, self.transforms["evaluate"], self.reading):
@@ -167,22 +219,73 @@ class FileFeed:
     def load_state(self, state: dict[str, Any]) -> None:
         self.skipped.update(state["skipped"])
         self.order.set_state(state["order"])
-        self.chance.set_state(state["augmentation"])
+        self.augmentation.set_state(state["augmentation"])
 
     def _streams(self) -> dict[str, Any]:
-        return {"order": self.order.get_state(), "augmentation": self.chance.get_state()}
+        return {"order": self.order.get_state(), "augmentation": self.augmentation.get_state()}
 
 
-def _workers(experiment: Experiment, device: torch.device) -> int:
-    if experiment.workers is not None:
-        return experiment.workers
+class TorchLoader:
+    """torch's own DataLoaders, or any iterables with a length, for one run: S is 1.
+
+    Each gives batches of inputs `(B, ...)` and targets, `(B,)` classes or values. What draws their order is the
+    user's: an interrupted epoch goes on with other batches.
+
+    Args:
+        train: batches to train on, again and again.
+        val: batches on which the best checkpoint is chosen.
+        test: batches that are measured at the best checkpoint and at the end, or None.
+        train_probe: training batches that are measured in evaluation mode at each validation, or None.
+        device: where batches go.
+    """
+
+    skipped: frozenset[str] = frozenset()
+
+    def __init__(
+        self,
+        train: Iterable,
+        val: Iterable,
+        *,
+        test: Iterable | None = None,
+        train_probe: Iterable | None = None,
+        device: str | torch.device = "cpu",
+    ):
+        self.train, self.val, self.test, self.train_probe = train, val, test, train_probe
+        self.device, self.steps_per_epoch = torch.device(device), len(train)
+
+    def epoch(self, skip: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        return (self._of_one_run(batch) for batch in itertools.islice(self.train, skip, None))
+
+    def batch(self, inputs: Tensor, targets: Tensor) -> Split:
+        return Split(inputs, targets)
+
+    def prepare(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+    def groups(self, part: Iterable) -> Iterator[Iterator[Split]]:
+        return (iter([Split(*self._of_one_run(batch))]) for batch in part)
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        pass
+
+    def _of_one_run(self, batch: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        inputs, targets = (values.to(self.device, non_blocking=True).unsqueeze(0) for values in batch)
+        return inputs, targets
+
+
+def _num_workers(workers: int | None, device: torch.device) -> int:
+    if workers is not None:
+        return workers
     # On a CPU training takes all cores, and workers would take turns with it.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min(MOST_WORKERS, cores) if device.type == "cuda" else 0
 
 
 def _side_by_side(splits: Sequence[Split], device: torch.device) -> Split:
-    """The same part of the data of S seeds as one `(S, N, ...)`; what they share is there once."""
+    """Join the same part of the data of S seeds as `(S, N, ...)`; what they share is held once."""
 
     def joined(tensors: list[Tensor]) -> Tensor:
         first = tensors[0]

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..common.errors import InputError
+from ..common import InputError
 from .augmentation import Augmentation, Pixels
 from .csv_table import CSV, read_table
 from .imagenet import read_folders

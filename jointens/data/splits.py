@@ -9,9 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..common.errors import InputError
-from ..common.paths import default_data_root, expanded
-from ..common.seeding import generator
+from ..common import InputError, default_data_root, expanded, generator
 from .csv_table import data_name
 from .imagenet import ImageFiles
 from .registry import Dataset, known_dataset

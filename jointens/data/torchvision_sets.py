@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..common.errors import InputError
+from ..common import InputError
 
 # What is to be found in the data root: torchvision's class, and the folder of its files.
 FOLDERS = {"CIFAR-10": "cifar-10-batches-py", "CIFAR-100": "cifar-100-python", "SVHN": "."}

@@ -14,9 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..common.errors import InputError
-from ..common.files import whole_folder
-from ..common.seeding import generator
+from ..common import InputError, generator, whole_folder
 from .imagenet import IMAGES, INDEX, LABELS, ImageFiles, read_folders
 
 COLOURS, FORMS = ("red", "green", "blue"), ("disc", "cross", "stripes", "chequerboard")

@@ -1,7 +1,7 @@
-"""Means over examples with their bootstrap intervals, taken chunk by chunk, so that no resample is ever held whole.
+"""Bootstrap intervals of means over examples, accumulated in chunks so that no resample is held in memory.
 
-It is the Bayesian bootstrap (Rubin, 1981): in each resample every example has a weight drawn from the exponential
-distribution, in place of the number of times it is drawn. For means the intervals are those of the usual bootstrap.
+This is the Bayesian bootstrap (Rubin, 1981): in each resample every example has a weight drawn from the exponential
+distribution, in place of the number of times it is drawn. For means its intervals agree with the usual bootstrap's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RESAMPLES = 500
 
 
 class Estimate(NamedTuple):
-    """A number with the ends of its 95 % interval."""
+    """A number with its 95 % interval."""
 
     value: float
     low: float
@@ -24,15 +24,15 @@ class Estimate(NamedTuple):
 
 
 def resampled_means(chunks: Iterable[dict[str, Tensor]], generator: torch.Generator) -> dict[str, Tensor]:
-    """Means over all examples: of the sample itself in row 0, and of each resample in the rows after it.
+    """Compute means over all examples: of the sample itself in row 0, and of a resample in each following row.
 
     Args:
-        chunks: what is averaged, by name, of some examples at a time: `(B,)` or `(B, F)`, float64.
-        generator: of the weights.
+        chunks: named values to average, for a chunk of examples at a time: `(B,)` or `(B, F)`, float64.
+        generator: generator of the resampling weights.
 
     Returns:
-        `(1 + RESAMPLES,)` or `(1 + RESAMPLES, F)` by name. All are of the same resamples, so what is computed from
-        several of them, row by row, is resampled as well.
+        `(1 + RESAMPLES,)` or `(1 + RESAMPLES, F)` for each name. All names share the same resamples, so a function of
+        several means, applied row by row, is resampled as well.
     """
     sums, total = 0.0, 0.0
     for chunk in chunks:
@@ -47,6 +47,6 @@ def resampled_means(chunks: Iterable[dict[str, Tensor]], generator: torch.Genera
 
 
 def estimate(rows: Tensor) -> Estimate:
-    """The value in row 0 and the middle 95 % of the resamples in the other rows."""
+    """Take the value from row 0 and its interval from the middle 95 % of the resamples in the other rows."""
     low, high = rows[1:].quantile(torch.tensor([0.025, 0.975], dtype=rows.dtype)).tolist()
     return Estimate(rows[0].item(), low, high)

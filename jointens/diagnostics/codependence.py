@@ -1,4 +1,4 @@
-"""Learner codependence: what becomes of an ensemble's loss when some of its learners are dropped."""
+"""Learner codependence: the increase in an ensemble's loss when some of its learners are dropped."""
 
 from __future__ import annotations
 
@@ -7,24 +7,35 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-ROWS = 8192  # pairs of an example and a subset that are looked at together: what they need stays in the cache
+ROWS = 8192  # pairs of an example and a subset that are processed at once, so that they fit into the cache
 
 
 def expected_increase(diversity: Tensor, num_learners: int, keep: int) -> Tensor:
-    """By how much squared error rises in the mean over all subsets of `keep` learners: a multiple of diversity.
+    """Compute the mean increase in squared error over all subsets of `keep` learners, a multiple of diversity.
 
-    It does not depend on the targets (the chapter on codependence has the proof).
-    """
-    return diversity * ((num_learners - keep) / (keep * max(1, num_learners - 1)))  # of one learner none is dropped
-
-
-class Dropping:
-    """Losses of the averages of some learners, for some examples.
+    It does not depend on the targets (the chapter `codependence` has the proof).
 
     Args:
-        outputs: `(..., M, B, K)`, float64; ensembles along the leading axes, if any, are dropped from alike.
-        targets: of all of them, `(B,)`, or `(B, K)` for squared error.
-        losses: what is measured, any of "squared_error", "cross_entropy" and "zero_one".
+        diversity: the diversity of all learners, of any shape.
+        num_learners: M.
+        keep: learners in a subset, 1 to M.
+
+    Returns:
+        `(M − keep) / (keep · (M − 1)) · diversity`, in the shape of `diversity`; 0 for M = 1.
+    """
+    return diversity * ((num_learners - keep) / (keep * max(1, num_learners - 1)))
+
+
+class SubsetLosses:
+    """Losses of the averages of subsets of the learners, for a chunk of examples.
+
+    Per-example losses are computed here and not by `decompose`, which does not know zero-one loss and would average
+    all learners' losses for every subset: a subset's loss needs its averaged output alone.
+
+    Args:
+        outputs: `(..., M, B, K)`, float64; with leading axes, the same subsets are drawn for all ensembles.
+        targets: shared by all ensembles, `(B,)`, or `(B, K)` for squared error.
+        losses: names of losses, any of "squared_error", "cross_entropy" and "zero_one".
         average: "scores", "probabilities" or "released".
     """
 
@@ -35,37 +46,40 @@ class Dropping:
         if "squared_error" not in losses and average != "scores":
             outputs = outputs.log_softmax(-1)
             if average == "probabilities":
-                # Probabilities as shares of the largest that a learner has: none underflows within 700 nats of it.
+                # Probabilities relative to the largest of any learner: none underflows within 700 nats of it.
                 self._peak = outputs.amax(1)  # (B, R, K)
                 outputs = outputs - self._peak.unsqueeze(1)
             outputs = outputs.exp()
         self.outputs, self.targets, self.losses = outputs, targets, losses
-        self.whole = self._measured(outputs.mean(1), slice(None))  # {loss: (B, R)} of all learners
+        self.full_losses = self._losses_of_averages(outputs.mean(1), slice(None))  # {loss: (B, R)}, of all learners
 
-    def increase(self, keep: int, repeats: int, generator: torch.Generator | None) -> dict[str, Tensor]:
-        """The mean increase of each loss, `(..., B)`, over `repeats` subsets of `keep` learners for each example."""
-        number, num_learners, runs, _ = self.outputs.shape
-        sums = {loss: torch.zeros(number, runs, dtype=torch.float64) for loss in self.losses}
-        for rows in torch.arange(number).repeat(repeats).split(ROWS):
+    def mean_increase(self, keep: int, repeats: int, generator: torch.Generator | None) -> dict[str, Tensor]:
+        """Compute the mean increase of each loss, `(..., B)`, over `repeats` random subsets of `keep` learners.
+
+        The subsets are drawn independently for each example.
+        """
+        num_examples, num_learners, num_runs, _ = self.outputs.shape
+        sums = {loss: torch.zeros(num_examples, num_runs, dtype=torch.float64) for loss in self.losses}
+        for rows in torch.arange(num_examples).repeat(repeats).split(ROWS):
             order = torch.rand(len(rows), num_learners, generator=generator).argsort(-1)
             weights = (order < keep).double() / keep  # (ROWS, M): a random permutation has `keep` entries below `keep`
-            combined = torch.bmm(weights.unsqueeze(1), self.outputs[rows].flatten(2))  # (ROWS, 1, R·K)
-            for loss, values in self._measured(combined.view(len(rows), runs, -1), rows).items():
+            averages = torch.bmm(weights.unsqueeze(1), self.outputs[rows].flatten(2))  # (ROWS, 1, R·K)
+            for loss, values in self._losses_of_averages(averages.view(len(rows), num_runs, -1), rows).items():
                 sums[loss].index_add_(0, rows, values)
-        mean = {loss: total / repeats - self.whole[loss] for loss, total in sums.items()}
-        return {loss: of.T.reshape(*self._lead, number) for loss, of in mean.items()}
+        increases = {loss: total / repeats - self.full_losses[loss] for loss, total in sums.items()}  # (B, R)
+        return {loss: increase.T.reshape(*self._lead, num_examples) for loss, increase in increases.items()}
 
-    def _measured(self, combined: Tensor, rows: Tensor | slice) -> dict[str, Tensor]:
-        """The losses `(ROWS, R)` of averaged outputs `(ROWS, R, K)` of these examples."""
+    def _losses_of_averages(self, averages: Tensor, rows: Tensor | slice) -> dict[str, Tensor]:
+        """Compute each loss, `(ROWS, R)`, of averaged outputs `(ROWS, R, K)` for the examples `rows`."""
         if self._peak is not None:
-            combined = combined.clamp_min(torch.finfo(combined.dtype).tiny).log() + self._peak[rows]
-        targets, told = self.targets[rows].unsqueeze(1), {}  # (ROWS, 1[, K])
+            averages = averages.clamp_min(torch.finfo(averages.dtype).tiny).log() + self._peak[rows]
+        targets, values = self.targets[rows].unsqueeze(1), {}  # (ROWS, 1[, K])
         for loss in self.losses:
             if loss == "squared_error":
-                told[loss] = (combined - targets.reshape(len(combined), 1, -1)).square().sum(-1)
+                values[loss] = (averages - targets.reshape(len(averages), 1, -1)).square().sum(-1)
             elif loss == "zero_one":
-                told[loss] = (combined.max(-1).indices != targets).double()
+                values[loss] = (averages.max(-1).indices != targets).double()
             else:
-                classes = targets.expand(combined.shape[:-1]).unsqueeze(-1)
-                told[loss] = -combined.log_softmax(-1).gather(-1, classes).squeeze(-1)
-        return told
+                classes = targets.expand(averages.shape[:-1]).unsqueeze(-1)
+                values[loss] = -averages.log_softmax(-1).gather(-1, classes).squeeze(-1)
+        return values

@@ -1,4 +1,4 @@
-"""What a diagnosis says: findings, each a number with its interval, a plain sentence, and whether it is a sign."""
+"""Result types of `diagnose`: a `Report` made of `Finding`s, as text, HTML and pandas frame."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding:
-    """One number about an ensemble."""
+    """One number about an ensemble, with its interval and its meaning in words."""
 
     name: str
     value: float
     low: float
     """Lower end of its 95 % interval."""
     high: float
-    """Upper end."""
+    """Upper end of its 95 % interval."""
     sentence: str
-    """What it means, in words."""
+    """Its meaning in words."""
     alarm: bool = False
-    """Whether it is a sign of collusion."""
+    """True if it is a sign of collusion."""
     unit: str = ""
-    """"%" for a share and "points" for a difference of shares, which are shown times a hundred."""
+    """"%" for a share, "points" for a difference of shares; both are displayed times a hundred."""
 
     @property
     def text(self) -> str:
-        """The number with its interval, as a reader is shown it."""
-        value, low, high = (self._number(of) for of in (self.value, self.low, self.high))
+        """The number with its interval and unit, formatted for display."""
+        value, low, high = (self._format(number) for number in (self.value, self.low, self.high))
         return f"{value} [{low}, {high}]{' ' if self.unit else ''}{self.unit}"
 
-    def _number(self, value: float) -> str:
+    def _format(self, value: float) -> str:
         if not np.isfinite(value):
             return "–"
         return (f"{100 * value:.1f}" if self.unit else f"{value:.4g}").replace("-", "−")
@@ -44,18 +44,18 @@ class Finding:
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """What `diagnose` found. Prints as text; in a notebook it is a table.
+    """The result of `diagnose`. Prints as text; in a notebook it is displayed as a table.
 
-    `report["diversity"]` is a `Finding`; the names are those of `findings`.
+    `report["diversity"]` looks up a `Finding` by its name.
     """
 
     about: str
-    """What the ensemble is made of, and how it is judged."""
+    """The ensemble's size, its loss and its average."""
     findings: tuple[Finding, ...]
     error_correlations: np.ndarray = field(compare=False)
-    """`(M, M)`: how the errors of every two learners correlate, about zero."""
+    """Uncentred correlation of the errors of every two learners, `(M, M)`."""
     advice: str = ""
-    """What would allow to say more."""
+    """Further input that would make the diagnosis more informative."""
 
     def __getitem__(self, name: str) -> Finding:
         for finding in self.findings:
@@ -70,33 +70,33 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """All of it in a sentence."""
+        """A summary in one sentence."""
         if self.alarms:
             return f"Signs of collusion: {', '.join(self.alarms)}."
         return " ".join(filter(None, ["No sign of collusion.", self.advice]))
 
     def frame(self) -> pd.DataFrame:
-        """The findings as a table, indexed by name: value, low, high, alarm."""
+        """Convert the findings to a frame, indexed by name, with the columns value, low, high and alarm."""
         import pandas as pd
 
-        rows = [(of.name, of.value, of.low, of.high, of.alarm) for of in self.findings]
+        rows = [(item.name, item.value, item.low, item.high, item.alarm) for item in self.findings]
         return pd.DataFrame(rows, columns=["name", "value", "low", "high", "alarm"]).set_index("name")
 
     def __str__(self) -> str:
         width = max(len(finding.name) for finding in self.findings)
         lines = [self.about, "Intervals: 95 %, over the examples. A line with ! is a sign of collusion.", ""]
-        for of in self.findings:
-            lines.append(f"{'!' if of.alarm else ' '} {of.name:{width}}  {of.text}")
-            lines += textwrap.wrap(of.sentence, 96, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        for finding in self.findings:
+            lines.append(f"{'!' if finding.alarm else ' '} {finding.name:{width}}  {finding.text}")
+            lines += textwrap.wrap(finding.sentence, 96, initial_indent=" " * 6, subsequent_indent=" " * 6)
         return "\n".join([*lines, "", *textwrap.wrap(self.verdict, 100)])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         rows = [
-            f"<tr><td>{'<b>!</b>' if of.alarm else ''}</td><th>{html.escape(of.name)}</th>"
-            f"<td>{html.escape(of.text)}</td><td>{html.escape(of.sentence)}</td></tr>"
-            for of in self.findings
+            f"<tr><td>{'<b>!</b>' if finding.alarm else ''}</td><th>{html.escape(finding.name)}</th>"
+            f"<td>{html.escape(finding.text)}</td><td>{html.escape(finding.sentence)}</td></tr>"
+            for finding in self.findings
         ]
         head = "<tr><th></th><th>finding</th><th>value and 95 % interval</th><th>in words</th></tr>"
         return (

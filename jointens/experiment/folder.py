@@ -12,25 +12,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import yaml
+from torch import Tensor
 
-from ..common.errors import InputError
-from ..common.files import remove_leftovers, write_atomically
-from ..common.paths import default_out, expanded
-from ..data.csv_table import check_unchanged
-from ..diagnostics.inputs import read_npz
-from ..models.ensemble import Ensemble
-from ..training.trainer import new_ensemble
+from ..common import InputError, default_out, dump_yaml, expanded, remove_leftovers, write_atomically
+from ..data import check_unchanged
+from ..diagnostics import read_npz
 from . import frames
 from .config import Experiment
 from .identity import NUMBERS, read_identity, without_place
-from .record import Cell, TrainedCell, canonical_beta
+from .record import Cell, CellRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +79,7 @@ class Results:
         """The results in a folder, of the experiment that its experiment.yml tells.
 
         Its grid is of all cells found there, those in training as well. The folder may have been moved, or made by
-        `released.convert`; into one of those nothing is trained.
+        `jointens.authors.convert`; into one of those nothing is trained.
 
         Raises:
             InputError: it is no results folder, or one of another version of the numbers, or of a table that is not
@@ -105,7 +101,7 @@ class Results:
 
     @property
     def converted(self) -> bool:
-        """Whether the authors' code computed these (`convert.convert`)."""
+        """Whether the authors' code computed these (`jointens.authors.convert`)."""
         return self._identity["numbers"] == RELEASED
 
     def prepare(self) -> None:
@@ -116,7 +112,7 @@ class Results:
             file = self.folder / "experiment.yml"
             if not file.exists():
                 told = {**self._identity, "hash": self.experiment.hash}
-                write_atomically(file, yaml.safe_dump(told, sort_keys=False).encode())
+                write_atomically(file, dump_yaml(told).encode())
         except OSError as error:
             raise InputError(f"cannot write results to {self.folder}: {error.strerror}") from error
 
@@ -128,37 +124,56 @@ class Results:
     def is_done(self, cell: Cell) -> bool:
         return self.path(cell).exists()
 
-    def read(self, cell: Cell) -> dict[str, Any]:
+    def read(self, cell: Cell) -> CellRecord:
+        """Read the record of a finished cell.
+
+        Raises:
+            InputError: its file is damaged, or of another experiment.
+        """
         return self._read(self.path(cell))
 
-    def _read(self, path: Path) -> dict[str, Any]:
+    def _read(self, path: Path) -> CellRecord:
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            whole = {"beta", "seed", "best_epoch", "test", "history", "provenance"} <= record.keys()
-        except (OSError, ValueError, AttributeError):
-            whole = False
-        if not whole or record.get("experiment") != self._mark:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            record = CellRecord.from_dict(content) if content["experiment"] == self._mark else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            record = None
+        if record is None:
             raise InputError(
                 f"{path} is damaged or of another experiment; remove it, and the same command trains it again"
             )
         return record
 
-    def write(self, trained: TrainedCell, provenance: dict[str, Any]) -> None:
+    def write(
+        self,
+        record: CellRecord,
+        outputs: Mapping[str, Tensor] | None = None,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
         """Write a finished cell; its JSON file comes last, since a cell is done when that is there.
 
         What was written of it before it was finished is removed.
+
+        Args:
+            record: what the JSON file is to hold.
+            outputs: kept beside it if the experiment stores outputs.
+            weights: kept beside it if the experiment saves weights.
         """
-        cell = trained.cell
+        cell = record.cell
         if self.experiment.store_outputs:
-            arrays = {name: value.numpy() for name, value in trained.outputs.items()}
+            arrays = {name: value.numpy() for name, value in (outputs or {}).items()}
             write_atomically(self.path(cell, ".npz"), lambda file: np.savez(file, **arrays))
         if self.experiment.save_weights:
             from safetensors.torch import save
 
-            weights = {name: value.contiguous() for name, value in trained.weights.items()}
-            write_atomically(self.path(cell, ".safetensors"), save(weights))
-        write_atomically(self.path(cell), self._record(trained, provenance))
+            contiguous = {name: value.contiguous() for name, value in (weights or {}).items()}
+            write_atomically(self.path(cell, ".safetensors"), save(contiguous))
+        write_atomically(self.path(cell), self.to_json(record))
         self.forget_unfinished(cell)
+
+    def to_json(self, record: CellRecord) -> bytes:
+        """Return the content of a cell's JSON file."""
+        return json.dumps(record.to_dict(self._mark), allow_nan=False, separators=(",", ":")).encode()
 
     def forget_unfinished(self, cell: Cell) -> None:
         """Remove what was written of a cell before it was finished."""
@@ -167,46 +182,33 @@ class Results:
         with contextlib.suppress(OSError):  # others are in there, or it never was
             (self.folder / "unfinished").rmdir()
 
-    def _record(self, trained: TrainedCell, provenance: dict[str, Any]) -> bytes:
-        """A cell's JSON file."""
-        record = {
-            "beta": trained.cell.beta,
-            "seed": trained.cell.seed,
-            "experiment": self._mark,
-            "best_epoch": trained.best_epoch,
-            "test": trained.test,
-            "history": trained.history,
-            "provenance": provenance,
-        }
-        return json.dumps(_finite(record), allow_nan=False, separators=(",", ":")).encode()
-
     # ---- cells in training
 
     def unfinished_path(self, cell: Cell, suffix: str = ".json") -> Path:
         return self.folder / "unfinished" / f"{cell}{suffix}"
 
-    def write_unfinished(self, trained: TrainedCell, provenance: dict[str, Any]) -> None:
+    def write_unfinished(self, record: CellRecord) -> None:
         """Write what is known of a cell so far, in the same form."""
-        path = self.unfinished_path(trained.cell)
+        path = self.unfinished_path(record.cell)
         try:
             path.parent.mkdir(exist_ok=True)
-            write_atomically(path, self._record(trained, provenance))
+            write_atomically(path, self.to_json(record))
         except OSError as error:
             raise InputError(f"cannot write results to {path}: {error.strerror}") from error
 
-    def unfinished_records(self) -> list[dict[str, Any]]:
+    def unfinished_records(self) -> list[CellRecord]:
         """The records of the experiment's cells in training, whose tests are null, in the order of its grid."""
         paths = [self.unfinished_path(cell) for cell in self.experiment.cells if not self.is_done(cell)]
         return [self._read(path) for path in paths if path.exists()]
 
-    def records(self) -> list[dict[str, Any]]:
-        """The records of the experiment's finished cells, in the order of its grid: their JSON files as dicts."""
+    def records(self) -> list[CellRecord]:
+        """The records of the experiment's finished cells, in the order of its grid."""
         return [self.read(cell) for cell in self.experiment.cells if self.is_done(cell)]
 
-    def all_records(self) -> list[dict[str, Any]]:
+    def all_records(self) -> list[CellRecord]:
         """Every finished cell in the folder, of this grid or of another, sorted by β and seed."""
-        cells = [self._read(path) for path in (self.folder / "cells").glob("*.json")]
-        return sorted(cells, key=lambda cell: (cell["beta"], cell["seed"]))
+        records = [self._read(path) for path in (self.folder / "cells").glob("*.json")]
+        return sorted(records, key=lambda record: record.cell)
 
     def outputs(self, cell: Cell) -> dict[str, np.ndarray]:
         """A cell's stored arrays: `{test,val}_outputs_{best,last}` (M, N, K) and `{test,val}_targets` (N,).
@@ -255,44 +257,5 @@ class Results:
         """Each base learner's accuracy over training: beta, seed, split, epoch, learner, accuracy; step as above."""
         return frames.learner_history(self._courses(unfinished))
 
-    def _courses(self, unfinished: bool) -> list[dict[str, Any]]:
+    def _courses(self, unfinished: bool) -> list[CellRecord]:
         return self.records() + (self.unfinished_records() if unfinished else [])
-
-
-def load(folder: str | os.PathLike, beta: float, seed: int) -> Ensemble:
-    """The trained ensemble of one cell, at its best epoch, on the CPU and in evaluation mode.
-
-    Called with inputs `(B, ...)` it gives outputs `(M, B, K)`.
-
-    Args:
-        folder: a results folder, `Results.folder`.
-        beta: of the cell.
-        seed: of the cell.
-
-    Raises:
-        InputError: the folder holds no such cell, or holds it without weights.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    folder, cell = Path(folder), Cell(canonical_beta(beta), int(seed))
-    results = Results.at(folder)
-    if not results.is_done(cell):
-        known = sorted(path.stem for path in (folder / "cells").glob("*.json"))
-        raise InputError(f"{folder} holds no cell {cell}; it holds {'; '.join(known) or 'none'}")
-    weights = results.path(cell, ".safetensors")
-    if not weights.exists():
-        raise InputError(f"{folder} holds no weights of {cell}: it was trained with save_weights false, or converted")
-    try:
-        return new_ensemble(results.experiment).load_weights(load_file(weights)).eval()
-    except SafetensorError as error:
-        raise InputError(f"{weights} is damaged: {error}") from error
-
-
-def _finite(tree: Any) -> Any:
-    """JSON knows no NaN and no infinity: they become null."""
-    if isinstance(tree, dict):
-        return {name: _finite(value) for name, value in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return [_finite(value) for value in tree]
-    return None if isinstance(tree, float) and not math.isfinite(tree) else tree

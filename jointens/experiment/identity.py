@@ -1,46 +1,39 @@
-"""What an experiment's numbers depend on, the hash that names it, and the name of its results folder."""
+"""The identity of an experiment: what its numbers depend on, the hash that names it, and its results folder's name.
+
+Everything here takes plain values; `Experiment.identity` says which they are.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import yaml
-
-from ..common.errors import InputError
-from ..data.csv_table import CSV, data_name
-from .fields import read_yaml
-
-if TYPE_CHECKING:
-    from .config import Experiment
+from ..common import InputError, read_yaml, read_yaml_texts
+from ..data import CSV, data_name
 
 # Raised when a change of the code changes the numbers of a cell: old results are then another experiment's.
 NUMBERS = 2
-
-
-def identity_of(experiment: Experiment) -> dict[str, Any]:
-    """The version of the numbers, and every key they follow from; of a table also the fingerprint of its content."""
-    names = [field.name for field in dataclasses.fields(experiment) if field.metadata["numbers"]]
-    values = {name: getattr(experiment, name) for name in names}
-    values |= {"lr_switch": experiment.switches, "factor": experiment.fall}
-    if experiment.about_data.files:
-        values |= {"image_size": experiment.input_shape[-1], "test_size": experiment.val_size}
-    if experiment.about_data.content:
-        values |= {"content": experiment.about_data.content}
-    return {"numbers": NUMBERS} | {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
+TEXTS = ("target", "content")  # free texts: what was written as YAML 1.1 leaves 12e4 without quotes
 
 
 def read_identity(folder: Path) -> dict[str, Any]:
-    """The identity in a results folder's experiment.yml; raises InputError if there is none."""
+    """Read the identity in a results folder's experiment.yml.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
     file = folder / "experiment.yml"
     try:
-        identity = read_yaml(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        text = file.read_text(encoding="utf-8")
+        identity = read_yaml(text)
+        if isinstance(identity, dict) and any(isinstance(identity.get(name), (int, float)) for name in TEXTS):
+            written = read_yaml_texts(text)
+            identity |= {name: written[name] for name in TEXTS if identity.get(name) is not None}
+    except (OSError, UnicodeDecodeError, InputError):
         identity = None
     if not isinstance(identity, dict):
         raise InputError(f"{file} cannot be read; choose another tag, or remove the folder")
@@ -49,25 +42,26 @@ def read_identity(folder: Path) -> dict[str, Any]:
 
 
 def without_place(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The identity as it is compared: a table's file is told by its name and its content, wherever it lies."""
+    """Make the identity that is compared: a table's file goes by its name and its content, wherever it lies."""
     return {**identity, "dataset": data_name(str(identity.get("dataset")))}
 
 
-def hash_of(experiment: Experiment) -> str:
-    """Eight digits that name the identity without the keys at their defaults; a key added later renames no run."""
-    # What other defaults follow from is always in.
-    follow = {"dataset": experiment.dataset, "num_epochs": experiment.num_epochs}
-    if experiment.target is not None:
-        follow |= {"target": experiment.target}
-    plain = type(experiment)(**follow).identity()
-    always = ("numbers", "content", *follow)
-    told = {key: value for key, value in experiment.identity().items() if key in always or value != plain[key]}
-    return hashlib.sha256(json.dumps(without_place(told), sort_keys=True).encode()).hexdigest()[:8]
+def hash_of(identity: Mapping[str, Any], defaults: Mapping[str, Any], *, always: tuple[str, ...]) -> str:
+    """Make the eight digits that name an identity without the keys at their defaults.
+
+    A key that is added later, with the default that it had before, therefore renames no results.
+
+    Args:
+        identity: as `Experiment.identity` gives it.
+        defaults: the identity of the experiment with all keys at their defaults but those in `always`.
+        always: the keys that are part of the hash whatever their values.
+    """
+    parts = {key: value for key, value in identity.items() if key in always or value != defaults[key]}
+    return hashlib.sha256(json.dumps(without_place(parts), sort_keys=True).encode()).hexdigest()[:8]
 
 
-def name_of(experiment: Experiment) -> str:
-    """The tag, or the default name of the results folder, `<dataset>-<base_learner>-<hash>`."""
-    dataset = experiment.dataset
+def default_tag(dataset: str, base_learner: str, hash_: str) -> str:
+    """Make the default name of a results folder, `<dataset>-<base_learner>-<hash>`; a table goes by its file's name."""
     if dataset.startswith(CSV):
         dataset = re.sub(r"[^\w.-]+", "-", Path(data_name(dataset)).stem)[:60].strip("-.") or "table"
-    return experiment.tag or f"{dataset}-{experiment.base_learner}-{experiment.hash}"
+    return f"{dataset}-{base_learner}-{hash_}"

@@ -1,16 +1,19 @@
-"""The theory on tensors: an ensemble's loss is its learners' mean loss minus their diversity.
+"""Decompose an ensemble's loss into the learners' mean loss minus their diversity.
 
     ensemble = individual − diversity            individual = mean_i L(f_i, y)        ensemble = L(f̄, y)
 
-`decompose` computes the three, each by its own formula, so that the identity is a fact one can check and not a
-definition. `joint_objective` is what the paper trains:
+`decompose` computes each of the three by its own formula, so the identity can be checked instead of holding by
+definition. `joint_objective` is the objective that the paper trains:
 
     L^β = individual − β · diversity = (1 − β) · individual + β · ensemble
 
 β = 0 trains the learners independently, β = 1 trains the loss of the ensemble itself.
 
-Shapes everywhere: outputs `(..., M, B, K)` for any leading axes (runs), M learners, B examples and K outputs; targets
+Shapes throughout: outputs `(..., M, B, K)` with any leading axes (runs), M learners, B examples and K outputs; targets
 `(..., B)`. Losses are in nats (cross-entropy) or squared target units, one per example: `(..., B)`.
+
+The paper's theorem holds for any convex combination of learners. `weights=` is there for that: training and all
+experiments use uniform weights.
 """
 
 from __future__ import annotations
@@ -23,18 +26,20 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 LOSSES = ("cross_entropy", "squared_error")
+"""The names that `loss=` takes."""
 AVERAGES = ("scores", "probabilities", "released")
+"""The names that `average=` takes."""
 
 
 class Decomposition(NamedTuple):
-    """An ensemble's loss in its parts, each `(..., B)`: one number per example."""
+    """The parts of an ensemble's loss, each `(..., B)`: one number per example."""
 
     individual: Tensor
     """The mean over learners of each learner's own loss."""
     ensemble: Tensor
     """The loss of the averaged output."""
     diversity: Tensor
-    """What the average gains over its learners, individual − ensemble."""
+    """The gain from averaging, individual − ensemble."""
 
 
 def decompose(
@@ -51,22 +56,26 @@ def decompose(
 
     - "scores": f̄ is the mean of the logits; diversity is `mean_i KL(softmax f̄ ‖ softmax f_i)`.
     - "probabilities": p̄ is the mean of the softmax outputs, and f̄ is log p̄; diversity is `mean_i log(p̄_y / p_{i,y})`.
-    - "released": what the authors' published β sweep computes. Softmax outputs are averaged and then handed to
+    - "released": as the authors' published β sweep computes it. Softmax outputs are averaged and then passed to
       cross-entropy as if they were logits, for each learner's own loss too.
 
     For squared error f̄ is the mean prediction, and diversity is `mean_i ‖f_i − f̄‖²` (Krogh & Vedelsby 1995).
 
     Args:
-        outputs: `(..., M, B, K)`, logits for cross-entropy, predictions for squared error. Half precision is taken to
-            float32 first; float64 stays float64.
+        outputs: `(..., M, B, K)`, logits for cross-entropy, predictions for squared error. Half precision is converted
+            to float32 first; float64 stays float64.
         targets: integer classes `(..., B)` for cross-entropy; values `(..., B, K)`, or `(..., B)` when K = 1, for
             squared error, which is summed over the K outputs. `(B,)` is shared by all runs.
         loss: "cross_entropy" (in nats) or "squared_error" (in squared units of the targets).
-        average: "scores", "probabilities" or "released"; of no effect for squared error.
+        average: "scores", "probabilities" or "released"; has no effect for squared error.
         weights: the learners' weights in the average, `(M,)` or `(..., M)`, non-negative with sum 1; None is uniform.
 
+    Returns:
+        The three parts, each `(..., B)`.
+
     Raises:
-        ValueError: shapes that do not fit, values that are not finite, targets that are no class, unknown names.
+        ValueError: shapes that do not fit, values that are not finite, targets out of the range of classes, unknown
+            names.
     """
     check_ensemble(outputs, targets, loss, average)
     if weights is not None:
@@ -77,10 +86,11 @@ def decompose(
 def ensemble_output(
     outputs: Tensor, *, loss: str = "cross_entropy", average: str = "scores", weights: Tensor | None = None
 ) -> Tensor:
-    """The ensemble's own output f̄: `(..., M, B, K)` → `(..., B, K)`; its loss is L(f̄, y), its class the argmax.
+    """Compute the ensemble's output f̄, `(..., M, B, K)` → `(..., B, K)`.
 
-    For "probabilities" it is log p̄, of which the softmax is p̄ again; for "released" it is p̄ itself, which that
-    sweep takes for logits. Arguments and errors are those of `decompose`.
+    The ensemble's loss is L(f̄, y) and its predicted class the argmax of f̄. For "probabilities" f̄ is log p̄, whose
+    softmax is p̄ again; for "released" it is p̄ itself, which that sweep treats as logits. Arguments and errors are those
+    of `decompose`.
     """
     check_names(loss, average)
     check_outputs(outputs)
@@ -90,12 +100,12 @@ def ensemble_output(
 
 
 def joint_objective(parts: Decomposition, beta: float | Tensor) -> Tensor:
-    """L^β per example, `(..., B)`: (1 − β) · individual + β · ensemble.
+    """Compute the training objective L^β = (1 − β) · individual + β · ensemble, per example: `(..., B)`.
 
     Args:
-        parts: what `decompose` gave.
+        parts: the result of `decompose`.
         beta: a number, or a tensor that broadcasts over the leading axes `...` (one β per run). β > 1 is allowed; the
-            objective then has no lower bound, since diversity has no upper one (but for "released").
+            objective then has no lower bound, since diversity has no upper bound (except for "released").
 
     Raises:
         ValueError: a tensor of β that does not broadcast over the runs.
@@ -112,14 +122,14 @@ def joint_objective(parts: Decomposition, beta: float | Tensor) -> Tensor:
     return (1 - beta) * parts.individual + beta * parts.ensemble
 
 
-# ------------------------------------------------------------------------------------------- without the checks
-# Training calls these: a check for NaN waits for the device, and no check that reads values works under vmap.
+# ------------------------------------------------------------------------------------------- unchecked variants
+# For training: a check for NaN waits for the device, and checks that read values fail under vmap.
 
 
 def decompose_unchecked(
     outputs: Tensor, targets: Tensor, *, loss: str, average: str, weights: Tensor | None = None
 ) -> Decomposition:
-    """`decompose` without its checks; names must be known, shapes must fit."""
+    """Run `decompose` without its checks; names must be known and shapes must fit."""
     outputs = at_least_float32(outputs)
     if loss == "squared_error":
         if targets.ndim < outputs.ndim - 1:
@@ -130,7 +140,7 @@ def decompose_unchecked(
             ensemble=(mean - targets).square().sum(-1),
             diversity=mean_over_learners((outputs - mean.unsqueeze(-3)).square().sum(-1), weights, axis=-2),
         )
-    if average == "released":  # probabilities are taken for scores: from here on it *is* score averaging
+    if average == "released":  # probabilities are treated as scores: from here on it *is* score averaging
         outputs, average = outputs.softmax(-1), "scores"
     log_p = _log_softmax(outputs)  # (..., M, B, K)
     scores = _ensemble_scores(outputs, log_p, average, weights)  # (..., B, K)
@@ -146,7 +156,7 @@ def decompose_unchecked(
 
 
 def ensemble_output_unchecked(outputs: Tensor, *, loss: str, average: str, weights: Tensor | None = None) -> Tensor:
-    """`ensemble_output` without its checks."""
+    """Run `ensemble_output` without its checks."""
     outputs = at_least_float32(outputs)
     if loss == "squared_error":
         return mean_over_learners(outputs, weights)
@@ -157,17 +167,17 @@ def ensemble_output_unchecked(outputs: Tensor, *, loss: str, average: str, weigh
 
 
 def _ensemble_scores(outputs: Tensor, log_p: Tensor | None, average: str, weights: Tensor | None) -> Tensor:
-    """f̄ whose softmax is the ensemble's prediction, `(..., B, K)`."""
+    """Compute f̄, whose softmax is the ensemble's prediction: `(..., B, K)`."""
     if average == "scores":
         return mean_over_learners(outputs, weights)
-    # log Σ_i w_i p_i without ever forming p_i, which underflows for logits of ±200
+    # log Σ_i w_i p_i without forming p_i, which underflows for logits of ±200
     if weights is None:
         return log_p.logsumexp(-3) - math.log(outputs.shape[-3])
     return (log_p + weights.to(log_p).log()[..., None, None]).logsumexp(-3)
 
 
 def mean_over_learners(values: Tensor, weights: Tensor | None, axis: int = -3) -> Tensor:
-    """The (weighted) mean over the learners' axis: −3 for outputs `(..., M, B, K)`, −2 for losses `(..., M, B)`."""
+    """Take the (weighted) mean over learners: axis −3 for outputs `(..., M, B, K)`, −2 for losses `(..., M, B)`."""
     if weights is None:
         return values.mean(axis)
     weights = weights.to(values)[(..., *[None] * (-axis - 1))]  # (..., M) → (..., M, 1[, 1])
@@ -175,10 +185,10 @@ def mean_over_learners(values: Tensor, weights: Tensor | None, axis: int = -3) -
 
 
 def _log_softmax(outputs: Tensor) -> Tensor:
-    """log softmax over the classes: `(..., B, K)` → `(..., B, K)`.
+    """Compute log softmax over the classes: `(..., B, K)` → `(..., B, K)`.
 
-    Stacked perceptrons give outputs that lie in memory as `(..., K, B)`. Taken as they lie, the vector units work on
-    many examples at once instead of on ten classes, and nothing is copied.
+    The outputs of vectorized MLPs are laid out in memory as `(..., K, B)`. In that layout the vector units work on many
+    examples at once instead of on ten classes, and nothing is copied.
     """
     if outputs.mT.is_contiguous():
         return log_softmax(outputs.mT, -2).mT
@@ -186,26 +196,28 @@ def _log_softmax(outputs: Tensor) -> Tensor:
 
 
 def _log_likelihood(log_p: Tensor, targets: Tensor) -> Tensor:
-    """log p of each example's class: `(..., B, K)` and classes that broadcast to `(..., B)` → `(..., B)`."""
+    """Pick log p of each example's class: `(..., B, K)` and classes that broadcast to `(..., B)` → `(..., B)`."""
     targets = targets.expand(log_p.shape[:-1]).unsqueeze(-1)
     return log_p.gather(-1, targets.long()).squeeze(-1)
 
 
 def at_least_float32(outputs: Tensor) -> Tensor:
+    """Convert half precision to float32; leave float32 and float64 as they are."""
     return outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
 
 
-# -------------------------------------------------------------------------------------------------- the checks
+# ------------------------------------------------------------------------------------------------ input checks
 
 
 def check_ensemble(outputs: Tensor, targets: Tensor, loss: str, average: str) -> None:
-    """Raises ValueError for what `decompose` does not take."""
+    """Check the arguments of `decompose`; raises ValueError."""
     check_names(loss, average)
     check_outputs(outputs)
     check_targets(outputs, targets, loss)
 
 
 def check_names(loss: str, average: str) -> None:
+    """Check that loss and average are known names; raises ValueError."""
     if loss not in LOSSES:
         raise ValueError(f"unknown loss {loss!r}; allowed are {', '.join(LOSSES)}")
     if average not in AVERAGES:
@@ -213,6 +225,7 @@ def check_names(loss: str, average: str) -> None:
 
 
 def check_outputs(outputs: Tensor) -> None:
+    """Check that outputs are finite floating-point numbers `(..., M, B, K)`; raises ValueError."""
     if not isinstance(outputs, Tensor) or not outputs.is_floating_point():
         kind = outputs.dtype if isinstance(outputs, Tensor) else type(outputs).__name__
         raise ValueError(f"outputs are {kind}; allowed is a tensor of floating-point numbers")
@@ -223,6 +236,7 @@ def check_outputs(outputs: Tensor) -> None:
 
 
 def check_targets(outputs: Tensor, targets: Tensor, loss: str) -> None:
+    """Check that targets fit outputs `(..., M, B, K)` and the loss; raises ValueError."""
     lead, batch, num_outputs = tuple(outputs.shape[:-3]), outputs.shape[-2], outputs.shape[-1]
     allowed = [(*lead, batch)] + ([(batch,)] if lead else [])
     if loss == "squared_error":
@@ -234,18 +248,18 @@ def check_targets(outputs: Tensor, targets: Tensor, loss: str) -> None:
         raise ValueError(f"targets have shape {tuple(targets.shape)}; outputs {tuple(outputs.shape)} allow {shapes}")
     if loss == "squared_error":
         if not targets.is_floating_point() or not targets.isfinite().all():
-            raise ValueError("targets of squared_error hold other than finite floating-point numbers")
+            raise ValueError("targets of squared_error are invalid; allowed are finite floating-point numbers")
         return
     if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
         raise ValueError(f"targets of cross_entropy are {targets.dtype}; allowed are integer classes")
-    targets = targets.long()  # torch compares no unsigned integers but bytes
+    targets = targets.long()  # of unsigned integers, torch compares bytes only
     if targets.min() < 0 or targets.max() >= num_outputs:
         found = f"{int(targets.min())}..{int(targets.max())}"
         raise ValueError(f"targets hold classes {found}; allowed are 0..{num_outputs - 1}")
 
 
 def checked_weights(outputs: Tensor, weights: Tensor) -> Tensor:
-    """The weights in the outputs' precision, in which their sum is 1 again."""
+    """Check weights and convert them to the outputs' precision, renormalised to sum 1 there; raises ValueError."""
     lead = tuple(outputs.shape[:-2])  # (..., M)
     shape = tuple(weights.shape) if isinstance(weights, Tensor) else type(weights).__name__
     if shape not in (lead, lead[-1:]):

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import stack_module_state
 
-from ..common.device import side_by_side
-from ..common.seeding import derived_seed
+from ..common import derived_seed, side_by_side
 from .vectorized import chain_layers, forward_any, forward_chain
 
 

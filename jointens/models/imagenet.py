@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from ..common.errors import InputError
+from ..common import InputError
 
 TIMM = "timm:"  # stands before a name of timm's
 

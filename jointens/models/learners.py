@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ..common.errors import InputError
+from ..common import InputError
 from .imagenet import TIMM, TORCHVISION, check_timm, from_timm, from_torchvision, mobile_vit
 
 

@@ -1,0 +1,14 @@
+"""Figures, tables and texts for readers. Import the module you need, as in `from jointens.reports import tables`.
+
+style.py              colours, the style of figures, and the line that says where their numbers come from
+beta_sweep.py         figures of a β sweep
+theory.py             figures of the theory chapters
+imagenet.py           figures of the ImageNet chapter
+diagnostics.py        figures of the paper's three diagnostics and of the regression sets
+tables.py             tables and texts of sweeps
+table1.py             the paper's Table 1, beside the paper's own numbers
+flow_slider.py        a slider over time for learners that move in a plane
+published.py          published results, cell by cell
+published_tables.py   published results on the regression sets, as tables
+stored_diagnosis.py   the diagnosis of a stored ensemble as text
+"""

@@ -1,4 +1,4 @@
-"""Figures of the tabular chapter and of the paper's three diagnostics, from the frames of diagnosed.py."""
+"""Figures of the tabular chapter and of the paper's three diagnostics, from the frames of `sweep_diagnostics`."""
 
 from __future__ import annotations
 
@@ -10,30 +10,37 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from ..analysis.statistics import mean_interval, over_beta
-from ..analysis.stored import PUBLISHED, StoredOutputs
-from ..common.errors import InputError
-from ..experiment.folder import Results
-from .beta_sweep import CHECKPOINTS, lines_over_beta, named, stamp, styled
+from ..analysis import PUBLISHED, StoredOutputs, mean_interval, over_beta
+from ..common import InputError
+from ..experiment import Results
 from .published_tables import published_experiment
-from .scales import SCALES
+from .style import (
+    BLUE,
+    CHECKPOINT_STYLES,
+    DARK_GREY,
+    SCALES,
+    legend_above,
+    lines_over_beta,
+    named,
+    stamp,
+    styled,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-STYLES = {**CHECKPOINTS, PUBLISHED: ("the authors' outputs", "#0072B2", "o", "-")}
-LOSSES = {"ensemble": "ensemble loss", "individual": "individual loss", "diversity": "diversity"}
+STYLES = {**CHECKPOINT_STYLES, PUBLISHED: ("the authors' outputs", BLUE, "o", "-")}
+LOSS_NAMES = {"ensemble": "ensemble loss", "individual": "individual loss", "diversity": "diversity"}
 
 
 def course(results: Results, betas: Sequence[float]) -> Figure:
-    """Ensemble loss, individual loss and diversity over training, on training and on test data, for some β.
+    """Draw ensemble loss, individual loss and diversity over training, on training and on test data, for some β.
 
-    Means over seeds with their 95 % t intervals as bands. The experiment measures test data at each validation
-    (`measure_test`).
+    Means over seeds with their 95 % t intervals as bands.
 
     Raises:
-        InputError: it does not.
+        InputError: the experiment does not measure test data (`measure_test`) or training data at each validation.
     """
     history = results.history()
     if not {"train", "test"} <= set(history["split"]):
@@ -42,8 +49,8 @@ def course(results: Results, betas: Sequence[float]) -> Figure:
         )
     colours = matplotlib.colormaps["plasma"](np.linspace(0, 0.75, len(betas)))
     lines = {"train": ("--", "training"), "test": ("-", "test")}
-    with styled(1, 3, size=(7.6, 3.5), told=stamp(results)) as (figure, grid):
-        for axes, (loss, label) in zip(grid.flat, LOSSES.items(), strict=True):
+    with styled(1, 3, size=(7.6, 3.5), footer=stamp(results)) as (figure, grid):
+        for axes, (loss, label) in zip(grid.flat, LOSS_NAMES.items(), strict=True):
             for beta, colour in zip(betas, colours, strict=True):
                 for split, (line, data) in lines.items():
                     rows = history[(history["beta"] == beta) & (history["split"] == split)]
@@ -56,49 +63,57 @@ def course(results: Results, betas: Sequence[float]) -> Figure:
             axes.set(title=label, xlabel="epoch")
         grid.flat[0].set_ylabel("squared error" if results.experiment.loss == "squared_error" else "nats")
         grid.flat[2].set(yscale="log", title="diversity (log scale)")
-        handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(betas))
+        legend_above(figure, grid.flat[0], ncols=len(betas))
     return figure
 
 
 def explosion(stored: StoredOutputs, frame: pd.DataFrame) -> Figure:
-    """The first diagnostic: the ensemble's test loss and its diversity over β, mean ± standard deviation over runs.
+    """Draw the first diagnostic: the ensemble's test loss and its diversity over β.
 
-    frame: what `diagnosed.explosion` gave.
+    Mean ± standard deviation over runs.
+
+    Args:
+        stored: the outputs.
+        frame: what `sweep_diagnostics.explosion` made of them.
     """
     loss = "squared error" if stored.loss == "squared_error" else "NLL"
-    with styled(1, 2, size=(7.6, 3.3), told=stamp_of(stored)) as (figure, grid):
-        for axes, column, label in zip(
-            grid.flat, ("ensemble", "diversity"), (f"test {loss} of the ensemble", "diversity (log scale)"), strict=True
-        ):
+    with styled(1, 2, size=(7.6, 3.3), footer=stamp_of(stored)) as (figure, grid):
+        panels = {"ensemble": f"test {loss} of the ensemble", "diversity": "diversity (log scale)"}
+        for axes, (column, label) in zip(grid.flat, panels.items(), strict=True):
             _over_beta(axes, frame, column)
             axes.set_ylabel(label)
         if (frame["diversity"] > 0).all():
             grid.flat[1].set_yscale("log")
-        _legend(figure, grid)
+        _legend(figure, grid.flat[0])
     return figure
 
 
 def debiased(stored: StoredOutputs, frame: pd.DataFrame) -> Figure:
-    """The second diagnostic: by how many per cent diversity falls without constant shifts, mean ± standard deviation.
+    """Draw the second diagnostic: the fall of diversity without constant shifts over β, in per cent.
 
-    frame: what `diagnosed.debiased` gave.
+    Mean ± standard deviation over runs.
+
+    Args:
+        stored: the outputs.
+        frame: what `sweep_diagnostics.debiased` made of them.
     """
-    with styled(1, 1, size=(5.6, 3.3), told=stamp_of(stored)) as (figure, grid):
+    with styled(1, 1, size=(5.6, 3.3), footer=stamp_of(stored)) as (figure, grid):
         _over_beta(grid.flat[0], frame.assign(fall=100 * frame["fall"]), "fall")
         grid.flat[0].set_ylabel("fall of diversity, %")
         grid.flat[0].axhline(0, color="black", linewidth=0.8, zorder=1)
-        _legend(figure, grid)
+        _legend(figure, grid.flat[0])
     return figure
 
 
 def codependence(stored: StoredOutputs, frame: pd.DataFrame) -> Figure:
-    """The third diagnostic: what dropping random learners costs over β, mean ± standard deviation over runs.
+    """Draw the third diagnostic: the increase of the loss when random learners are dropped, over β.
 
-    For squared error the circles are what the formula says, for classification a second panel shows accuracy. At the
-    last checkpoint of the frame.
+    Mean ± standard deviation over runs, at the last checkpoint. For squared error circles show the closed form, for
+    classification a second panel shows accuracy.
 
-    frame: what `diagnosed.dropped` gave.
+    Args:
+        stored: the outputs.
+        frame: what `sweep_diagnostics.dropped` made of them.
     """
     checkpoint = stored.checkpoints[-1]
     frame = frame[frame["checkpoint"] == checkpoint]
@@ -108,8 +123,7 @@ def codependence(stored: StoredOutputs, frame: pd.DataFrame) -> Figure:
         panels["accuracy_lost"] = ("test accuracy lost, points", 100)
     drops = sorted(frame["drop"].unique())
     colours = matplotlib.colormaps["viridis_r"](np.linspace(0.25, 0.95, len(drops)))
-    told = stamp_of(stored)
-    with styled(1, len(panels), size=(7.6, 3.4), told=told) as (figure, grid):
+    with styled(1, len(panels), size=(7.6, 3.4), footer=stamp_of(stored)) as (figure, grid):
         for axes, (column, (label, scale)) in zip(grid.flat, panels.items(), strict=True):
             for drop, colour in zip(drops, colours, strict=True):
                 rows = frame[frame["drop"] == drop]
@@ -122,21 +136,20 @@ def codependence(stored: StoredOutputs, frame: pd.DataFrame) -> Figure:
                     exact, _ = _spread(rows, "expected")
                     axes.plot(exact.index, exact, "o", color=colour, markersize=5, markerfacecolor="none")
             axes.set(xlabel="β", ylabel=label)
-        grid.flat[0].plot([], [], "o", color="#555555", markerfacecolor="none", label="by the formula")
-        handles, labels = grid.flat[0].get_legend_handles_labels()
-        if "expected" not in frame:
-            handles, labels = handles[:-1], labels[:-1]
-        figure.legend(handles, labels, loc="outside upper center", ncols=4)
+        if "expected" in frame:
+            grid.flat[0].plot([], [], "o", color=DARK_GREY, markerfacecolor="none", label="by the formula")
+        legend_above(figure, grid.flat[0], ncols=4)
     return figure
 
 
 def four_sets(tables: dict[str, pd.DataFrame]) -> Figure:
-    """The published sweeps on the paper's regression sets, a column for each, over β.
+    """Draw the published sweeps on the paper's regression sets over β, a column for each.
 
     From above: the ensemble's loss on training and on test data, as paired differences to β = 0 of the same seed;
     diversity on test data; and the share of it that is constant shifts. With 95 % t intervals over seeds.
 
-    tables: what `published_tabular.published_tables` gave; at least one.
+    Args:
+        tables: what `published_tables.read_tables` gives, at least one.
     """
     rows = {
         "train_ensemble": ("training loss\nminus that at β = 0", True),
@@ -145,13 +158,13 @@ def four_sets(tables: dict[str, pd.DataFrame]) -> Figure:
         "fall": ("constant\nshifts, %", False),
     }
     experiments = [published_experiment(name) for name in tables]
-    sizes = sorted({of.num_learners for of in experiments})
-    seeds = sorted({len(table["seed"].unique()) for table in tables.values()})
-    told = (
-        f"{SCALES['other']} · MLP, M = {', '.join(map(str, sizes))} · {', '.join(map(str, seeds))} seeds · "
-        + ", ".join(f"{name} {of.hash}" for name, of in zip(tables, experiments, strict=True))
+    num_learners = sorted({experiment.num_learners for experiment in experiments})
+    num_seeds = sorted({len(table["seed"].unique()) for table in tables.values()})
+    footer = (
+        f"{SCALES['other']} · MLP, M = {', '.join(map(str, num_learners))} · {', '.join(map(str, num_seeds))} seeds · "
+        + ", ".join(f"{name} {experiment.hash}" for name, experiment in zip(tables, experiments, strict=True))
     )
-    with styled(len(rows), len(tables), size=(7.6, 8.2), told=told, sharex=True) as (figure, grid):
+    with styled(len(rows), len(tables), size=(7.6, 8.2), footer=footer, sharex=True) as (figure, grid):
         for column, (name, table) in enumerate(tables.items()):
             grid[0, column].set_title(name)
             for axes, (metric, (label, paired)) in zip(grid[:, column], rows.items(), strict=True):
@@ -165,28 +178,29 @@ def four_sets(tables: dict[str, pd.DataFrame]) -> Figure:
                     axes.set_ylabel(label)
                 axes.tick_params(labelsize=8)
             grid[-1, column].set_xlabel("β")
-        handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=2)
+        legend_above(figure, grid.flat[0], ncols=2)
     return figure
 
 
-def correlations(pairs: dict[float, np.ndarray], told: str) -> Figure:
-    """How the errors of every two learners correlate, a square for each β: `Report.error_correlations`.
+def correlations(matrices: dict[float, np.ndarray], footer: str) -> Figure:
+    """Draw the correlation of the errors of every two learners, a square for each β.
 
-    told: whose learners they are, for the line below.
+    Args:
+        matrices: `Report.error_correlations`, `(M, M)`, by β.
+        footer: whose learners they are, for the line below.
     """
-    with styled(1, len(pairs), size=(7.6, 3.4), told=told) as (figure, grid):
-        for axes, (beta, of) in zip(grid.flat, pairs.items(), strict=True):
-            shown = axes.imshow(of, cmap="RdBu_r", vmin=-1, vmax=1)
+    with styled(1, len(matrices), size=(7.6, 3.4), footer=footer) as (figure, grid):
+        for axes, (beta, matrix) in zip(grid.flat, matrices.items(), strict=True):
+            image = axes.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
             axes.set(title=named(beta), xlabel="learner")
             axes.grid(False)
         grid.flat[0].set_ylabel("learner")
-        figure.colorbar(shown, ax=list(grid.flat), shrink=0.8, label="error correlation")
+        figure.colorbar(image, ax=list(grid.flat), shrink=0.8, label="error correlation")
     return figure
 
 
 def stamp_of(stored: StoredOutputs) -> str:
-    """Where the outputs come from: the stamp of our results, or the authors' file."""
+    """Return the line that says where outputs come from: the stamp of our results, or the authors' file."""
     if stored.results is not None:
         return stamp(stored.results)
     return f"outputs of the authors' format · {stored.source.name} · {len(stored.runs)} runs"
@@ -202,11 +216,11 @@ def _over_beta(axes: Axes, frame: pd.DataFrame, column: str) -> None:
 
 
 def _spread(rows: pd.DataFrame, column: str) -> tuple[pd.Series, pd.Series]:
-    """Mean and standard deviation over runs for each β, as the authors' notebook has them (divided by the number)."""
+    """Compute mean and standard deviation over runs for each β, divided by n as in the authors' notebook."""
     grouped = rows.groupby("beta")[column]
     return grouped.mean(), grouped.std(ddof=0)
 
 
-def _legend(figure: Figure, grid: np.ndarray) -> None:
-    handles, labels = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+def _legend(figure: Figure, axes: Axes) -> None:
+    _, labels = axes.get_legend_handles_labels()
+    legend_above(figure, axes, ncols=len(labels))

@@ -1,7 +1,7 @@
-"""Learners moving in a plane, as frames under a plain slider: HTML that needs neither a network nor a library.
+"""A slider over time for learners that move in a plane, as HTML that needs neither a network nor a library.
 
-Every panel is an inline drawing whose paths are always there; the slider moves the dots along them and changes the
-numbers below. Without scripts, on paper say, the last frame stands still and says the same.
+Every panel is an inline SVG whose paths are always drawn; the slider moves the dots along them and changes the numbers
+below. Without scripts, as on paper, the last frame is shown.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from string import Template
 import torch
 from torch import Tensor
 
-from ..losses.decomposition import decompose
+from ..losses import decompose
+from .style import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILION
 
 SIZE = 220  # of a panel, in its own units
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY_BLUE)
 
-STYLE = """
+CSS = """
 .flow { max-width: 46rem; margin: auto; text-align: left; }
 .flow .panels { display: flex; flex-wrap: wrap; gap: 0.5rem; justify-content: center; }
 .flow .panel { flex: 1 1 9.5rem; max-width: 15rem; }
@@ -78,15 +79,15 @@ class FlowSlider:
     """Learners' paths side by side, a panel for each, under one slider for time. Notebooks and the book show it.
 
     Args:
-        paths: a title for each panel, and where its M learners are at each time, `(T, M, 2)`.
+        paths: by the title of its panel, the positions of its M learners at each time, `(T, M, 2)`.
         target: `(2,)`, of every panel.
         times: `(T,)`.
-        name: of the slider on its page, in letters, digits and dashes.
-        title: what it shows, for readers who cannot see it.
-        extent: the drawn square: left, right, bottom, top. What leaves it is not seen; the numbers tell.
+        name: the slider's id on its page, in letters, digits and dashes.
+        title: a description for readers who cannot see it.
+        extent: left, right, bottom and top of the drawn square, outside of which dots are not visible.
 
     Raises:
-        ValueError: shapes that do not fit, more learners than there are colours, a name that is none.
+        ValueError: shapes do not fit, there are more learners than colours, or the name has other characters.
     """
 
     def __init__(
@@ -102,8 +103,8 @@ class FlowSlider:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", name):
             raise ValueError(f"name is {name!r}; allowed are letters, digits and dashes, a letter first")
         if times.ndim != 1 or target.shape != (2,):
-            told = f"times {tuple(times.shape)} and target {tuple(target.shape)}"
-            raise ValueError(f"shapes are {told}; allowed are (T,) and (2,)")
+            shapes = f"times {tuple(times.shape)} and target {tuple(target.shape)}"
+            raise ValueError(f"shapes are {shapes}; allowed are (T,) and (2,)")
         for path in paths.values():
             fits = path.ndim == 3 and len(path) == len(times) and path.shape[2] == 2
             if fits and not path.isfinite().all():
@@ -111,35 +112,36 @@ class FlowSlider:
                     "paths hold NaN or infinite values; allowed are finite numbers: fewer times, a smaller β"
                 )
             if not fits or not 1 <= path.shape[1] <= len(COLOURS):
-                told = f"({len(times)}, M, 2), M at most {len(COLOURS)}"
-                raise ValueError(f"paths have shape {tuple(path.shape)}; allowed is {told}")
+                allowed = f"({len(times)}, M, 2), M at most {len(COLOURS)}"
+                raise ValueError(f"paths have shape {tuple(path.shape)}; allowed is {allowed}")
         self.paths, self.target, self.times = dict(paths), target, times
         self.name, self.title, self.extent = name, title, extent
         self.losses = {
             panel: decompose(*_as_batch(path, target), loss="squared_error") for panel, path in paths.items()
         }
 
-    def told(self, frame: int) -> str:
-        """A frame in words."""
-        return f"Time {self.times[frame]:.2f}. " + " ".join(self._told(panel, frame) for panel in self.paths)
+    def describe(self, frame: int) -> str:
+        """Describe a frame in words."""
+        return f"Time {self.times[frame]:.2f}. " + " ".join(self._describe(panel, frame) for panel in self.paths)
 
-    def _told(self, panel: str, frame: int) -> str:
-        told = ", ".join(f"{part} {value}" for part, value in self._numbers(panel, frame).items())
-        return f"{panel}: {told}."
+    def _describe(self, panel: str, frame: int) -> str:
+        losses = ", ".join(f"{part} {value}" for part, value in self._numbers(panel, frame).items())
+        return f"{panel}: {losses}."
 
     def _numbers(self, panel: str, frame: int) -> dict[str, str]:
         parts = self.losses[panel]
         values = {"individual": parts.individual, "diversity": parts.diversity, "ensemble": parts.ensemble}
-        return {part: f"{of[frame]:.3f}" if of[frame] < 100 else f"{of[frame]:,.0f}" for part, of in values.items()}
+        numbers = {part: loss[frame] for part, loss in values.items()}
+        return {part: f"{number:.3f}" if number < 100 else f"{number:,.0f}" for part, number in numbers.items()}
 
     def __repr__(self) -> str:
-        return f"{self.title} At the end: {self.told(-1)}"
+        return f"{self.title} At the end: {self.describe(-1)}"
 
     def _repr_html_(self) -> str:
         frames = [
             {
                 "time": f"{time:.2f}",
-                "told": self.told(frame),
+                "told": self.describe(frame),
                 "panels": [self._frame(panel, frame) for panel in self.paths],
             }
             for frame, time in enumerate(self.times.tolist())
@@ -147,7 +149,7 @@ class FlowSlider:
         return PAGE.substitute(
             name=self.name,
             title=html.escape(self.title),
-            style=STYLE.strip(),
+            style=CSS.strip(),
             panels="".join(map(self._panel, self.paths)),
             last=len(frames) - 1,
             end=frames[-1]["time"],
@@ -155,17 +157,17 @@ class FlowSlider:
         )
 
     def _frame(self, panel: str, frame: int) -> dict:
-        """What changes from frame to frame."""
+        """Return what the script changes in a panel from frame to frame."""
         dots = self._pixels(self.paths[panel][frame])
         return {
             "dots": dots,
             "mean": self._pixels(self.paths[panel][frame].mean(0, keepdim=True))[0],
             "losses": list(self._numbers(panel, frame).values()),
-            "label": self._told(panel, frame),
+            "label": self._describe(panel, frame),
         }
 
     def _panel(self, panel: str) -> str:
-        """What stays: the paths, their starts, the target; and dots, which the script moves to their places."""
+        """Draw a panel: the paths, their starts, the target, and the dots at the last frame."""
         path, last = self.paths[panel], self._frame(panel, -1)
         lines, dots = [], []
         for learner, colour in zip(range(path.shape[1]), COLOURS, strict=False):
@@ -188,7 +190,7 @@ class FlowSlider:
         return drawn
 
     def _pixels(self, points: Tensor) -> list[str]:
-        """Points `(N, 2)` → "x,y" each, in the panel's units; y grows downwards there."""
+        """Write points `(N, 2)` as "x,y" each, in the panel's units, where y grows downwards."""
         left, right, bottom, top = self.extent
         low, high = torch.tensor([left, top]), torch.tensor([right, bottom])
         scaled = ((points - low) / (high - low) * SIZE).clamp(-9 * SIZE, 10 * SIZE)
@@ -196,5 +198,5 @@ class FlowSlider:
 
 
 def _as_batch(path: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Times as examples: `(T, M, 2)` → outputs `(M, T, 2)` and targets `(T, 2)`."""
+    """Take times as examples: `(T, M, 2)` → outputs `(M, T, 2)` and targets `(T, 2)`."""
     return path.transpose(0, 1), target.to(path).expand(len(path), -1)

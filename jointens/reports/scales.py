@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..experiment.config import Experiment
+    from ..experiment import Experiment
 
 SCALES = {
     "quick": "quick results",

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import functools
-import os
-import platform
-import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import numpy
-import torch
 from tqdm import tqdm
 
-from ..common.device import choose_device, choose_way, warn_if_emulated
-from ..experiment.config import Experiment
-from ..experiment.folder import Results
-from ..experiment.record import Cell, TrainedCell
-from ..models.learners import known_learner
-from ..training.checkpoint import Checkpoint
-from ..training.schedule import looks_back
-from ..training.trainer import Trainer, new_ensemble
+from ..common import InputError, choose_device, warn_if_emulated
+from ..experiment import Cell, CellRecord, Experiment, Results
+from ..training import Checkpoint, TrainedRun, Trainer, choose_execution
+from .build import load_data, make_trainer
+from .plan import plan, stack_size
+from .provenance import provenance
 
-# Parameters, over all runs and learners, that one stack may hold: with gradients, momentum and the best checkpoint
-# four times as many numbers are kept, so this is about half a gigabyte.
-STACK_PARAMETERS = 32_000_000
+CHECKPOINT_SECONDS = 60  # from one checkpoint to the next, at least, where a validation takes little
+
+# A finished cell and what is stored beside its record: its record, outputs and weights.
+Finished = tuple[CellRecord, dict[str, Any], dict[str, Any]]
 
 
 class OutOfTime(Exception):
@@ -37,7 +29,7 @@ class OutOfTime(Exception):
 
 
 def run(experiment: Experiment, *, progress: bool = True, deadline: float | None = None) -> Results:
-    """Train the cells of the grid that are not in the results folder yet, and give the results of all.
+    """Train the cells of the grid that are not in the results folder yet, and return the results of all.
 
     Stopped at any moment and called again, it ends with the same files as if it had not been stopped, but for what
     stands under `provenance`; on a GPU, but for rounding as well.
@@ -48,22 +40,23 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
         deadline: a time of `time.monotonic`, in seconds, by which all of it has to be finished.
 
     Raises:
-        jointens.sweep.OutOfTime: a stack would not be finished by the deadline, as its validations so far tell.
+        jointens.sweeps.OutOfTime: a stack would not be finished by the deadline, as its validations so far tell.
         InputError: the folder holds another experiment or cannot be written, or the device is not here. Nothing is
             trained then. Or an image is damaged, or a checkpoint; what was finished before is kept.
     """
     device = choose_device(experiment.device)
-    way = choose_way(experiment.execution, device)
+    execution = choose_execution(experiment.execution, device)
     results = Results(experiment)
     if max(experiment.beta_vals) > 1:
         warnings.warn("beta > 1: the objective is unbounded below, training may diverge", stacklevel=2)
-    stacks = plan(experiment, results)
+    missing = [cell for cell in experiment.cells if not results.is_done(cell)]
+    stacks = plan(missing, results.all_records(), stack_size(experiment)) if missing else []
     for cell in filter(results.is_done, experiment.cells):
         results.forget_unfinished(cell)  # that a process which was killed has left
     if stacks:
         for note in experiment.about_data.notes:
             print(f"jointens: {experiment.data_name}: {note}", file=sys.stderr)
-        experiment.load_data(stacks[0][0].seed)  # missing data are found before anything is written
+        load_data(experiment, stacks[0][0].seed)  # missing data are found before anything is written
         results.prepare()
         warn_if_emulated(experiment.precision, device)
     bar = tqdm(
@@ -75,53 +68,74 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
     )
     with bar:
         for number, stack in enumerate(stacks):
-            about = functools.partial(provenance, device, way, stack)
+            describe = functools.partial(provenance, device, execution, stack)
             if bar.total:
                 bar.n = number * experiment.num_validations
-            for cell, told in _train(experiment, stack, results, bar, deadline, about):
-                if not results.is_done(cell.cell):
-                    results.write(cell, told)
+            for record, outputs, weights in _train(experiment, stack, results, bar, deadline, describe):
+                if not results.is_done(record.cell):
+                    results.write(record, outputs, weights)
     results.write_csv()
     return results
 
 
 def _train(
-    experiment: Experiment, stack: list[Cell], results: Results, bar: tqdm, deadline: float | None, about: Callable
-) -> list[tuple[TrainedCell, dict[str, Any]]]:
-    """Train a stack, with a checkpoint if it is a single cell; gives its cells, each with its provenance.
+    experiment: Experiment, stack: list[Cell], results: Results, bar: tqdm, deadline: float | None, describe: Callable
+) -> list[Finished]:
+    """Train a stack, with a checkpoint if it is a single cell.
 
-    bar: moves with each validation.
-    about: gives the provenance for `seconds=`.
+    Args:
+        bar: moves with each validation.
+        describe: makes the provenance for `seconds=`.
     """
     watch, before = _Watch(None if experiment.max_patience else experiment.num_validations, deadline), bar.n
-    checkpoint = Checkpoint(results, stack[0])
+    wait = experiment.checkpoint_seconds
+    if wait is None:
+        wait = 0 if experiment.about_data.files else CHECKPOINT_SECONDS
+    name = f"{experiment.hash} {stack[0]}"
+    checkpoint = Checkpoint(results.unfinished_path(stack[0], ".pt"), name=name, wait=wait)
 
-    def on_validation(number: int, losses: dict[str, float]) -> None:
+    def on_validation(trainer: Trainer, number: int, losses: dict[str, float]) -> None:
         if len(stack) == 1 and checkpoint.write_if_due(trainer):
-            (cell,) = trainer.so_far()
-            results.write_unfinished(cell, about(seconds=checkpoint.spent()))
+            (trained,) = trainer.so_far()
+            results.write_unfinished(_record(stack[0], trained, describe(seconds=checkpoint.spent())))
         watch(number)
         bar.set_postfix({f"val {name}": f"{value:.4f}" for name, value in losses.items()}, refresh=False)
         bar.update(before + number - bar.n)
 
-    trainer = Trainer(experiment, stack, on_validation=on_validation)
+    trainer = make_trainer(experiment, stack, on_validation=on_validation)
     if len(stack) == 1 and checkpoint.load_into(trainer):
         if not bar.disable:
             bar.write(
                 f"{experiment.name}: {stack[0]} goes on after {len(trainer.history)} validations", file=sys.stderr
             )
         bar.update(len(trainer.history))
-    trained = trainer.run()
-    told = about(seconds=checkpoint.spent())
-    if trainer.feed.skipped:
-        told["skipped"] = len(trainer.feed.skipped)  # damaged images
-    return [(cell, told) for cell in trained]
+    try:
+        trained = trainer.run()
+    except ValueError as error:
+        if "more than 1 value per channel" in str(error):
+            raise InputError(
+                f"a batch of {experiment.data_name} has one example, which {experiment.base_learner} "
+                "with its batch-norm cannot be trained on; choose another batch_size or train_size"
+            ) from error
+        raise
+    told = describe(seconds=checkpoint.spent())
+    if trainer.loader.skipped:
+        told["skipped"] = len(trainer.loader.skipped)  # damaged images
+    return [(_record(cell, one, told), one.outputs, one.weights) for cell, one in zip(stack, trained, strict=True)]
+
+
+def _record(cell: Cell, trained: TrainedRun, provenance: dict[str, Any]) -> CellRecord:
+    return CellRecord.of(
+        cell, best_epoch=trained.best_epoch, test=trained.test, history=trained.history, provenance=provenance
+    )
 
 
 class _Watch:
     """Looks at the time after each validation; raises OutOfTime as soon as what is left of a stack is too much.
 
-    total: validations; None: nobody knows, and it is raised when the time is over.
+    Args:
+        total: validations of the stack; None: unknown, and it is raised when the time is over.
+        deadline: a time of `time.monotonic`, or None.
     """
 
     def __init__(self, total: int | None, deadline: float | None):
@@ -139,65 +153,3 @@ class _Watch:
         late = now + each * ((self.total or number) - number) - self.deadline
         if late > 0:
             raise OutOfTime(f"given up after {number} of {self.total} validations: {late:.0f} s more are needed")
-
-
-def plan(experiment: Experiment, results: Results) -> list[list[Cell]]:
-    """The stacks to train, each a list of cells, so that every missing cell is in one of them.
-
-    A cell's last bits can depend on the others in its stack. So a stack that was broken while its files were being
-    written is trained again whole, finished cells and all, though only the missing files are written.
-    """
-    missing = [cell for cell in experiment.cells if not results.is_done(cell)]
-    stacks = []
-    for stack in _broken_stacks(results, missing):
-        stacks.append(stack)
-        missing = [cell for cell in missing if cell not in stack]
-    size = _stack_size(experiment)
-    return stacks + [missing[i : i + size] for i in range(0, len(missing), size)]
-
-
-def _broken_stacks(results: Results, missing: Sequence[Cell]) -> list[list[Cell]]:
-    """The stacks that finished cells name in their provenance and that hold a cell which is missing."""
-    if not missing:
-        return []
-    named = {tuple(Cell(*cell) for cell in record["provenance"]["stack"]) for record in results.all_records()}
-    return [list(stack) for stack in sorted(named) if not set(stack).isdisjoint(missing)]
-
-
-def _stack_size(experiment: Experiment) -> int:
-    """How many runs train as one tensor program: decided by the experiment alone, never by the machine."""
-    if looks_back(experiment):  # then each run has a rate of its own
-        return 1
-    with torch.device("meta"):  # the architecture alone, without the work of drawing weights
-        ensemble = new_ensemble(experiment)
-    # Of image learners it is the activations that are large, not the weights: one run at a time.
-    if not ensemble.stacked or experiment.about_data.files or known_learner(experiment.base_learner).smallest:
-        return 1
-    return max(1, STACK_PARAMETERS // experiment.num_parameters)
-
-
-def provenance(device: torch.device, way: str, stack: Sequence[Cell], *, seconds: float) -> dict[str, Any]:
-    """Where, when and from what a stack's cells came: everything about them that may differ between two equal runs."""
-    return {
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "stack": [list(cell) for cell in stack],
-        "stack_seconds": round(seconds, 3),
-        "commit": _commit(),
-        "host": platform.node(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "execution": way,
-        "threads": torch.get_num_threads(),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__},
-    }
-
-
-def _commit() -> str | None:
-    """The repository's commit, with `+` behind it if tracked files were changed; outside of one $JOINTENS_COMMIT."""
-    where = Path(__file__).resolve().parent
-    ask = ["git", "-C", os.fspath(where)]
-    try:
-        head = subprocess.run([*ask, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run([*ask, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return os.environ.get("JOINTENS_COMMIT")
-    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

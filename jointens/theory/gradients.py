@@ -1,7 +1,7 @@
-"""What L^β looks like from the learners' outputs: its gradient, its curvature, and diversity's second-order form.
+"""Gradient and curvature of L^β with respect to the learners' outputs, and diversity's second-order form.
 
-The chapters `decomposition` and `collusion` derive what is computed here. Shapes as in `decomposition`; everything is
-per example, before any mean over examples.
+The chapters `decomposition` and `collusion` derive these. Shapes are those of `decompose`; everything is per example,
+before any mean over examples.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 from torch.nn.functional import one_hot
 
-from ..losses.decomposition import at_least_float32, check_ensemble, decompose_unchecked, joint_objective
+from ..losses import at_least_float32, check_ensemble, decompose_unchecked, joint_objective
 
 
 def output_gradient(
     outputs: Tensor, targets: Tensor, beta: float, *, loss: str = "cross_entropy", average: str = "scores"
 ) -> Tensor:
-    """The gradient of L^β with respect to every learner's output, by its closed form.
+    """Compute the gradient of L^β with respect to every learner's output, in closed form.
 
-    With weight 1 − β a learner feels its own error, with weight β what the ensemble's error makes of it:
+    It is the learner's own gradient with weight 1 − β plus its gradient of the ensemble loss with weight β:
 
     - squared error: `(2/M) [(1 − β)(f_i − y) + β (f̄ − y)]`
     - scores: `(1/M) [(1 − β)(p_i − e_y) + β (p̄ − e_y)]`, p̄ = softmax(f̄)
@@ -34,19 +34,20 @@ def output_gradient(
         targets: as for `decompose`.
         beta: any number.
         loss: "cross_entropy" or "squared_error".
-        average: "scores", "probabilities" or "released"; of no effect for squared error.
+        average: "scores", "probabilities" or "released"; has no effect for squared error.
 
     Returns:
         `(..., M, B, K)`, the gradient of each example's own loss, not of a mean over the batch.
 
     Raises:
-        ValueError: what `decompose` does not take.
+        ValueError: as for `decompose`.
     """
     check_ensemble(outputs, targets, loss, average)
     outputs = at_least_float32(outputs)
     if loss == "squared_error":
         targets = targets if targets.ndim == outputs.ndim - 1 else targets.unsqueeze(-1)
-        own, joint = (2 * (of - targets.unsqueeze(-3)) for of in (outputs, outputs.mean(-3, keepdim=True)))
+        predictions = outputs, outputs.mean(-3, keepdim=True)
+        own, joint = (2 * (prediction - targets.unsqueeze(-3)) for prediction in predictions)
     else:
         p, hot = outputs.softmax(-1), one_hot(targets.long(), outputs.shape[-1]).unsqueeze(-3)
         if average == "scores":
@@ -55,32 +56,33 @@ def output_gradient(
             log_own = (outputs.log_softmax(-1) * hot).sum(-1, keepdim=True)  # log p_{i,y}: (..., M, B, 1)
             own, joint = p - hot, (log_own - log_own.logsumexp(-3, keepdim=True)).exp() * outputs.shape[-3] * (p - hot)
         else:
-            own, joint = (_through_softmax(p, of.softmax(-1) - hot) for of in (p, p.mean(-3, keepdim=True)))
+            scores = p, p.mean(-3, keepdim=True)
+            own, joint = (_through_softmax(p, score.softmax(-1) - hot) for score in scores)
     return ((1 - beta) * own + beta * joint) / outputs.shape[-3]
 
 
 def _through_softmax(p: Tensor, gradient: Tensor) -> Tensor:
-    """J_i times a gradient: from the probabilities `p` back to the logits they came from."""
+    """Backpropagate a gradient through softmax: multiply by J_i at the probabilities `p`."""
     return p * (gradient - (p * gradient).sum(-1, keepdim=True))
 
 
 def output_curvature(
     outputs: Tensor, targets: Tensor, beta: float, *, loss: str = "cross_entropy", average: str = "scores"
 ) -> Tensor:
-    """The eigenvalues of L^β's Hessian with respect to all learners' outputs at once, by automatic differentiation.
+    """Compute the Hessian eigenvalues of L^β with respect to all learners' outputs, by automatic differentiation.
 
     Args:
         outputs: `(M, B, K)`.
         targets: as for `decompose`.
         beta: any number.
         loss: "cross_entropy" or "squared_error".
-        average: "scores", "probabilities" or "released"; of no effect for squared error.
+        average: "scores", "probabilities" or "released"; has no effect for squared error.
 
     Returns:
         `(B, M·K)`, ascending. A zero is a direction in which the objective is flat.
 
     Raises:
-        ValueError: what `decompose` does not take, or outputs with leading axes.
+        ValueError: as for `decompose`, and for outputs with leading axes.
     """
     check_ensemble(outputs, targets, loss, average)
     if outputs.ndim != 3:
@@ -103,34 +105,37 @@ class SecondOrder(NamedTuple):
     points: Tensor
     """The intermediate points f*_i, `(M, B, K)`."""
     positions: Tensor
-    """Where each of them lies between f̄ (0) and f_i (1), `(M, B)`."""
+    """The position of each point between f̄ (0) and f_i (1), `(M, B)`."""
 
 
 def second_order(loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targets: Tensor) -> SecondOrder:
-    """Diversity in its second-order form, for any twice differentiable loss: the intermediate points are searched for.
+    """Compute diversity in its second-order form for any twice differentiable loss, by searching intermediate points.
 
-    Taylor's theorem promises a point f*_i on the segment from f̄ to f_i where the second-order term is exactly what the
-    first-order expansion of L(f_i) around f̄ leaves over. It is found by looking for a change of sign along the segment
-    and then by bisection.
+    By Taylor's theorem there is a point f*_i on the segment from f̄ to f_i where the second-order term equals the
+    remainder of the first-order expansion of L(f_i) around f̄. It is found by a search for a change of sign along the
+    segment, then by bisection.
 
     Args:
-        loss: outputs `(M, B, K)` and targets → `(M, B)`, each loss depending on its own output alone, in torch's
-            operations.
-        outputs: `(M, B, K)` in float64, averaged as they are.
-        targets: whatever the loss takes, one for each example.
+        loss: maps outputs `(M, B, K)` and targets to losses `(M, B)` with differentiable torch operations; each loss
+            depends on its own output alone.
+        outputs: `(M, B, K)` in float64; averaged as they are.
+        targets: passed on to the loss, one for each example.
+
+    Returns:
+        The quadratic form, the intermediate points and their positions.
 
     Raises:
         ValueError: outputs of another shape or precision, values that are not finite, a loss of another shape; or a
             curvature that changes too quickly along a segment for its point to be found.
     """
     if outputs.ndim != 3 or outputs.dtype != torch.float64 or not outputs.isfinite().all():
-        told = f"{outputs.dtype} of shape {tuple(outputs.shape)}"
-        raise ValueError(f"outputs are {told}; allowed are finite float64 numbers (M, B, K)")
+        found = f"{outputs.dtype} of shape {tuple(outputs.shape)}"
+        raise ValueError(f"outputs are {found}; allowed are finite float64 numbers (M, B, K)")
     outputs = outputs.detach()
     mean = outputs.mean(0)  # (B, K)
 
     def along(positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss at a position on each segment, `(M, B)`, and its first two derivatives with respect to that."""
+        """Compute the loss at a position on each segment, `(M, B)`, and its first two derivatives in the position."""
         with torch.enable_grad():
             positions = positions.clone().requires_grad_()
             value = loss(mean + positions.unsqueeze(-1) * (outputs - mean), targets)
@@ -142,14 +147,14 @@ def second_order(loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targ
 
     start = outputs.new_zeros(outputs.shape[:2])
     at_mean, slope, _ = along(start)
-    left_over = along(start + 1)[0] - at_mean - slope  # L(f_i) − L(f̄) − ∇L(f̄)·(f_i − f̄): (M, B)
+    remainder = along(start + 1)[0] - at_mean - slope  # L(f_i) − L(f̄) − ∇L(f̄)·(f_i − f̄): (M, B)
 
     def excess(positions: Tensor) -> Tensor:
-        return along(positions)[2] / 2 - left_over
+        return along(positions)[2] / 2 - remainder
 
     grid = torch.linspace(0, 1, 129, dtype=outputs.dtype, device=outputs.device)
     values = torch.stack([excess(start + position) for position in grid])  # (129, M, B)
-    # The first step with a change of sign. A constant Hessian may have none, but for rounding: any point does there.
+    # The first step with a change of sign. A constant Hessian may have none but for rounding; then any point will do.
     first = (values[:-1] * values[1:] <= 0).to(torch.int8).argmax(0)
     low, high = grid[first], grid[first + 1]
     sign = values.gather(0, first.unsqueeze(0)).squeeze(0).sign()
@@ -158,9 +163,11 @@ def second_order(loss: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targ
         before = excess(middle) * sign > 0
         low, high = torch.where(before, middle, low), torch.where(before, high, middle)
     positions = (low + high) / 2
-    missed = excess(positions).abs() > 1e-9 * (1 + left_over.abs())
+    missed = excess(positions).abs() > 1e-9 * (1 + remainder.abs())
     if missed.any():
-        told = f"for {int(missed.sum())} of {missed.numel()} learners and examples"
-        raise ValueError(f"no intermediate point was found {told}: the curvature changes too quickly between f̄ and f_i")
+        count = f"{int(missed.sum())} of {missed.numel()} learners and examples"
+        raise ValueError(
+            f"no intermediate point was found for {count}: the curvature changes too quickly between f̄ and f_i"
+        )
     points = mean + positions.unsqueeze(-1) * (outputs - mean)
     return SecondOrder(diversity=along(positions)[2].mean(0) / 2, points=points, positions=positions)

@@ -1,4 +1,4 @@
-"""What a cell in training goes on from after it was stopped: the trainer's whole state, in one file.
+"""Save a training run to one file and go on from it.
 
 A checkpoint is written after a validation. It holds the weights, the optimiser, the schedule, the best checkpoint so
 far, the history, the random streams and the place in the epoch; so on a CPU what comes of a run that was stopped is bit
@@ -14,46 +14,35 @@ from pathlib import Path
 
 import torch
 
-from ..common.errors import InputError
-from ..common.files import write_atomically
-from ..experiment.folder import Results
-from ..experiment.record import Cell
+from ..common import InputError, write_atomically
 from .trainer import Trainer
-
-SECONDS = 60  # from one to the next, at least, where a validation takes little
 
 
 class Checkpoint:
-    """The checkpoint of one cell, perhaps not written yet.
+    """The checkpoint of one training run, perhaps not written yet.
 
     Args:
-        results: the folder of its experiment; the file is `unfinished/CELL.pt` there, beside the cell's history so far.
-        cell: whose it is.
+        path: its file; the folder is made when it is first written.
+        name: names the run; a checkpoint of another name is not loaded.
+        wait: seconds from one checkpoint to the next, at least.
     """
 
-    path: Path
-    """Its file."""
-
-    def __init__(self, results: Results, cell: Cell):
-        self.results, self.cell = results, cell
-        self.path = results.unfinished_path(cell, ".pt")
-        experiment = results.experiment
-        usual = 0 if experiment.about_data.files else SECONDS
-        self.wait = usual if experiment.checkpoint_seconds is None else experiment.checkpoint_seconds
+    def __init__(self, path: Path, *, name: str, wait: float = 0.0):
+        self.path, self.name, self.wait = path, name, wait
         self.seconds = 0.0  # that training took before this process
         self.written = self.begun = time.monotonic()
 
     def load_into(self, trainer: Trainer) -> bool:
-        """Let a trainer go on from it, if it is there; returns whether it is.
+        """Let a trainer go on from the checkpoint, if there is one; returns whether there is.
 
         Raises:
-            InputError: the file is damaged, or a checkpoint of another experiment or cell, or of a CPU on a GPU.
+            InputError: the file is damaged, or a checkpoint of another run, or of a CPU on a GPU.
         """
         if not self.path.exists():
             return False
         try:
-            told = torch.load(self.path, map_location="cpu", weights_only=True)
-            origin, state = told["origin"], told["state"]
+            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            origin, state = content["origin"], content["state"]
         except Exception as error:  # of many kinds: the file is unpickled, though nothing but tensors and numbers
             reason = os.strerror(error.errno) if getattr(error, "errno", None) else "it is damaged"
             raise InputError(f"cannot go on from {self.path}: {reason}; remove it to begin anew") from error
@@ -63,16 +52,16 @@ class Checkpoint:
                 "remove it to begin anew"
             )
         trainer.load_state(state)
-        self.seconds = told["seconds"]
+        self.seconds = content["seconds"]
         return True
 
     def write_if_due(self, trainer: Trainer) -> bool:
-        """Write the trainer's state if the last one is old enough; returns whether it was."""
+        """Write the trainer's state if the last checkpoint is old enough; returns whether it was written."""
         if time.monotonic() - self.written < self.wait:
             return False
-        told = {"origin": self._origin(trainer), "seconds": self.spent(), "state": trainer.state()}
+        saved = {"origin": self._origin(trainer), "seconds": self.spent(), "state": trainer.state()}
         content = io.BytesIO()  # torch's writer makes errors of its own of a full disk or a signal
-        torch.save(told, content)
+        torch.save(saved, content)
         try:
             self.path.parent.mkdir(exist_ok=True)
             write_atomically(self.path, lambda file: file.write(content.getbuffer()))
@@ -82,10 +71,10 @@ class Checkpoint:
         return True
 
     def spent(self) -> float:
-        """Seconds of training so far, those before this process included."""
+        """Return the seconds of training so far, those before this process included."""
         return self.seconds + time.monotonic() - self.begun
 
     def _origin(self, trainer: Trainer) -> str:
         """What has to be the same; the optimiser of a GPU has another state, and a stack other names."""
         kind = "stacked" if trainer.ensemble.stacked else "looped"
-        return f"{self.results.experiment.hash} {self.cell} {trainer.device.type} {kind}"
+        return f"{self.name} {trainer.device.type} {kind}"

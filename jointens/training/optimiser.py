@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import torch
 
-if TYPE_CHECKING:
-    from ..experiment.config import Experiment
-    from ..models.ensemble import Ensemble
+OPTIMISERS = ("SGD", "Adam", "RMSprop")
 
 
-def make_optimiser(experiment: Experiment, ensemble: Ensemble) -> torch.optim.Optimizer:
-    """One optimiser over all members: its arithmetic is elementwise, so members do not see each other in it."""
-    options = {"lr": experiment.learning_rate, "weight_decay": experiment.weight_decay}
-    on_gpu = next(ensemble.parameters()).is_cuda
-    if on_gpu and experiment.optimiser != "RMSprop":
+def make_optimiser(
+    name: str,
+    parameters: Iterable[torch.nn.Parameter],
+    *,
+    learning_rate: float,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+) -> torch.optim.Optimizer:
+    """Make one optimiser over all learners: its arithmetic is elementwise, so learners do not see each other in it.
+
+    Args:
+        name: one of `OPTIMISERS`.
+        parameters: of the ensemble.
+        learning_rate: at the start.
+        momentum: of SGD and RMSprop; Adam has none.
+        weight_decay: L2 penalty added to the gradient.
+    """
+    parameters = list(parameters)
+    options = {"lr": learning_rate, "weight_decay": weight_decay}
+    on_gpu = parameters[0].is_cuda
+    if on_gpu and name != "RMSprop":
         options["fused"] = True  # all parameters in a few kernels; RMSprop has none such
-    if on_gpu and experiment.optimiser != "SGD":
+    if on_gpu and name != "SGD":
         options["capturable"] = True  # its count of steps is on the device, so that a graph counts on; SGD has none
-    if experiment.optimiser == "Adam":
-        return torch.optim.Adam(ensemble.parameters(), **options)
-    kind = {"SGD": torch.optim.SGD, "RMSprop": torch.optim.RMSprop}[experiment.optimiser]
-    return kind(ensemble.parameters(), momentum=experiment.momentum, **options)
+    if name == "Adam":
+        return torch.optim.Adam(parameters, **options)
+    kind = {"SGD": torch.optim.SGD, "RMSprop": torch.optim.RMSprop}[name]
+    return kind(parameters, momentum=momentum, **options)

@@ -1,4 +1,4 @@
-"""The one training loop: a stack of runs, each an ensemble of M learners, trained side by side."""
+"""The training loop: R ensembles at once on the objective of β, the best checkpoint of each, and what they predict."""
 
 from __future__ import annotations
 
@@ -10,75 +10,108 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..common.device import WAYS, Step, Way, autocast, choose_device, choose_way, cuda_graph, working_on
-from ..common.errors import InputError
-from ..common.seeding import derived_seed
-from ..data.loaders import make_feed
-from ..data.splits import Split
-from ..experiment.config import Experiment
-from ..experiment.record import Cell, TrainedCell
-from ..losses.decomposition import decompose_unchecked, joint_objective
-from ..models.ensemble import Ensemble, seeded_learners
-from .metrics import mean_over, measure, moved, of_run, transposed
+from ..common import autocast, working_on
+from ..data import Split
+from ..losses import decompose_unchecked, joint_objective
+from ..models import Ensemble
+from .graphed_step import GraphedStep, cuda_graph
+from .metrics import mean_over, measure
 from .optimiser import make_optimiser
 from .schedule import Schedule
+from .trained import TrainedRun, moved, split_runs
 
-# Called after each validation with its number, from 1, and the stack's mean losses (host numbers).
-OnValidation = Callable[[int, dict[str, float]], None]
-
-
-def new_ensemble(experiment: Experiment, seeds: Sequence[int] | None = None, way: Way = WAYS["eager"]) -> Ensemble:
-    """A fresh ensemble of the experiment's learners: one run for each of `seeds` (they may repeat), or none."""
-    drawn = {
-        seed: seeded_learners(experiment.make_learner, experiment.num_learners, seed) for seed in set(seeds or [0])
-    }
-    learners = [learner for seed in (seeds or [0]) for learner in drawn[seed]]
-    runs = len(seeds) if seeds else None
-    return Ensemble(learners, runs=runs, stack=experiment.stack, compiled=way.compiled, streams=way.streams)
+# Called after each validation with the trainer, the validation's number, from 1, and the mean losses over the runs.
+OnValidation = Callable[["Trainer", int, dict[str, float]], None]
 
 
 class Trainer:
-    """Trains R cells of one experiment at once; `run()` gives their results.
+    """Trains an ensemble, or R ensembles side by side, on (1 − β) · individual + β · ensemble loss.
 
-    The runs share nothing but the program: the loss is the sum over runs, so each run's gradient is its own. Where a
-    schedule looks back at what validations showed, or images stay in files, R is 1.
+    The runs share nothing but the program: the loss is the sum over runs, so each run's gradient is its own. After
+    `run` the ensemble has the weights of the best checkpoint, the validation with the lowest *ensemble* loss.
 
     Args:
-        experiment: the setting.
-        cells: which of its runs.
-        on_validation: called after each validation, when everything is as `state()` gives it.
+        ensemble: on the device on which to train. With `runs=R` it holds R ensembles; without, R is 1.
+        loader: where batches come from: a `MemoryLoader`, `FileLoader` or `TorchLoader` of jointens.data.
+        beta: one value, or one for each run.
+        num_epochs: passes over the training data.
+        loss: "cross_entropy" or "squared_error".
+        average: what the ensemble averages: "scores", "probabilities" or "released".
+        optimiser: over the ensemble's parameters; None: SGD with momentum 0.9.
+        schedule: of the learning rate; None: a constant rate of 0.1.
+        data_of_run: for each run, which of the loader's S seeds it is trained on; None: all on the first.
+        rate_per_learner: train M × the loss: each learner then has the rate and decay of a run of its own.
+        validate_every: steps from validation to validation, counted anew in each epoch; None: after each epoch.
+        measure_test: measure test data at each validation, too.
+        keep_outputs: keep the learners' test and validation outputs at the best and the last validation.
+        precision: "float32" or "bfloat16".
+        graph: on a GPU record the training step as a CUDA graph and replay it.
+        dropout_seed: of the masks of dropout.
+        on_validation: called after each validation, when everything is as `state()` gives it. It gets the trainer as
+            its first argument, so that it need not hold it.
+
+    Raises:
+        ValueError: the numbers of runs do not fit, or an argument is not allowed.
     """
 
-    def __init__(self, experiment: Experiment, cells: Sequence[Cell], *, on_validation: OnValidation | None = None):
-        self.experiment, self.cells, self.on_validation = experiment, list(cells), on_validation
-        self.device = choose_device(experiment.device)
-        way = WAYS[choose_way(experiment.execution, self.device)]
-        self.seeds = list(dict.fromkeys(cell.seed for cell in cells))  # S distinct ones, S ≤ R
-        self._theory = {"loss": experiment.loss, "average": experiment.average}
-        self.feed = make_feed(experiment, self.seeds, self.device, len(self.cells))
-        self.run_seed = torch.tensor([self.seeds.index(cell.seed) for cell in cells], device=self.device)  # (R,)
-        self.betas = torch.tensor([cell.beta for cell in cells], device=self.device)  # (R,)
-        self.ensemble = new_ensemble(experiment, [cell.seed for cell in cells], way).to(self.device)
-        self.optimiser = make_optimiser(experiment, self.ensemble)
-        self.step = Step(self._train_step, record=cuda_graph if way.graph and self.device.type == "cuda" else None)
-        self.schedule = Schedule(experiment)
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        loader: Any,
+        *,
+        beta: float | Sequence[float] = 0.0,
+        num_epochs: int = 10,
+        loss: str = "cross_entropy",
+        average: str = "scores",
+        optimiser: torch.optim.Optimizer | None = None,
+        schedule: Schedule | None = None,
+        data_of_run: Sequence[int] | None = None,
+        rate_per_learner: bool = False,
+        validate_every: int | None = None,
+        measure_test: bool = False,
+        keep_outputs: bool = True,
+        precision: str = "float32",
+        graph: bool = False,
+        dropout_seed: int = 0,
+        on_validation: OnValidation | None = None,
+    ):
+        runs, betas = ensemble.runs or 1, [beta] if isinstance(beta, (int, float)) else list(beta)
+        data_of_run = [0] * runs if data_of_run is None else list(data_of_run)
+        if len(betas) != runs or len(data_of_run) != runs:
+            raise ValueError(f"{len(betas)} β and data for {len(data_of_run)} runs; the ensemble has {runs} runs")
+        if validate_every is not None and not 1 <= validate_every <= loader.steps_per_epoch:
+            raise ValueError(f"validate_every is {validate_every}; allowed is 1..{loader.steps_per_epoch}")
+        self.ensemble, self.loader, self.on_validation = ensemble, loader, on_validation
+        self.device = next(ensemble.parameters()).device
+        self.num_runs, self.num_epochs, self.validate_every = runs, num_epochs, validate_every
+        self.measure_test, self.keep_outputs, self.precision = measure_test, keep_outputs, precision
+        self._averaging = {"loss": loss, "average": average}
+        self.run_data = torch.tensor(data_of_run, device=self.device)  # (R,)
+        self.betas = torch.tensor([float(b) for b in betas], device=self.device)  # (R,)
+        self.loss_factor = ensemble.num_learners if rate_per_learner else None
+        self.schedule = schedule or Schedule(0.1)
+        self.optimiser = optimiser or make_optimiser(
+            "SGD", ensemble.parameters(), learning_rate=self.schedule.rate, momentum=0.9
+        )
+        self.step = GraphedStep(record=cuda_graph if graph and self.device.type == "cuda" else None)
+        self.dropout_seed = dropout_seed
         self.epoch, self.steps = 1, 0  # where training is: in which epoch, and after how many of its steps
         self.goes_on = True
         self.history: list[dict] = []
         self.epoch_objectives: list[Tensor] = []  # (R,) each, of whole epochs
         # The objective summed over examples, since the last validation and since the epoch began, and their numbers.
-        self.total, self.seen = torch.zeros(len(cells), device=self.device), 0  # (R,)
+        self.total, self.seen = torch.zeros(runs, device=self.device), 0  # (R,)
         self.epoch_total, self.epoch_seen = torch.zeros_like(self.total, dtype=torch.float64), 0
         self.best_loss = torch.full_like(self.total, torch.inf)
-        self.best_epoch = torch.zeros_like(self.run_seed)
-        self.best_weights = {name: value.clone() for name, value in self.ensemble.weights().items()}
+        self.best_epoch = torch.zeros_like(self.run_data)
+        self.best_weights = {name: value.clone() for name, value in self._weights().items()}
         self._random: dict[str, Tensor] | None = None  # where the streams of dropout masks are to go on
 
-    def run(self) -> list[TrainedCell]:
-        """Train to the end; the best checkpoint is the one with the lowest validation *ensemble* loss."""
+    def run(self) -> list[TrainedRun]:
+        """Train to the end; returns what each run left."""
         gpus = [self.device] if self.device.type == "cuda" else []
         with working_on(self.device), torch.random.fork_rng(devices=gpus):
-            torch.manual_seed(derived_seed(self.seeds[0], "dropout"))
+            torch.manual_seed(self.dropout_seed)
             if self._random:
                 torch.set_rng_state(self._random["cpu"])
                 if gpus:
@@ -86,25 +119,18 @@ class Trainer:
             try:
                 self._run()
                 return self._finished()
-            except ValueError as error:
-                if "more than 1 value per channel" in str(error):
-                    raise InputError(
-                        f"a batch of {self.experiment.data_name} has one example, which {self.experiment.base_learner} "
-                        "with its batch-norm cannot be trained on; choose another batch_size or train_size"
-                    ) from error
-                raise
             finally:
-                self.step.forget()  # its memory, which would be held until Python looks for circles
+                self.step.forget()
 
     def _run(self) -> None:
-        steps_per_epoch = self.experiment.steps_per_epoch
-        every = self.experiment.validate_every or steps_per_epoch
-        while self.goes_on and self.epoch <= self.experiment.num_epochs:
-            with contextlib.closing(self.feed.epoch(skip=self.steps)) as batches:  # or workers outlive an exception
+        steps_per_epoch = self.loader.steps_per_epoch
+        every = self.validate_every or steps_per_epoch
+        while self.goes_on and self.epoch <= self.num_epochs:
+            with contextlib.closing(self.loader.epoch(skip=self.steps)) as items:  # or workers outlive an exception
                 while self.goes_on and self.steps < steps_per_epoch:
                     number = min(every - self.steps % every, steps_per_epoch - self.steps)
                     self._set_rate(self.schedule.rate)
-                    self.train_steps(itertools.islice(batches, number))
+                    self.train_steps(itertools.islice(items, number))
                     self.steps += number
                     if self.steps % every == 0:
                         self._validate()
@@ -112,29 +138,29 @@ class Trainer:
                 self._end_epoch()
 
     def train_epoch(self) -> Tensor:
-        """One pass over the training part; returns the mean objective of each run, `(R,)`."""
+        """Make one pass over the training part; returns the mean objective of each run, `(R,)`."""
         self.total.zero_()
         self.seen = 0
-        self.train_steps(self.feed.epoch())
+        self.train_steps(self.loader.epoch())
         return self.total / self.seen
 
-    def train_steps(self, batches: Iterable[tuple[Tensor, ...]]) -> None:
-        """A training step for each batch of the feed; adds what it sees to `total` and `seen`."""
+    def train_steps(self, items: Iterable[tuple[Tensor, ...]]) -> None:
+        """Make a training step for each item of the loader; adds what it sees to `total` and `seen`."""
         self.ensemble.train()
-        for batch in batches:
-            if batch:  # otherwise all its images are damaged
-                self.step(*batch)
-                self.seen += batch[0].shape[1]
+        for item in items:
+            if item:  # otherwise all its images are damaged
+                self.step(self._train_step, *item)
+                self.seen += item[0].shape[1]
 
     def _validate(self) -> None:
         entry = {"learning_rate": self.schedule.rate, "objective": self.total / self.seen}
-        if self.experiment.validate_every:
-            entry |= {"epoch": self.epoch, "step": (self.epoch - 1) * self.experiment.steps_per_epoch + self.steps}
-        if self.feed.measured is not None:
-            entry["train"] = self.evaluate(self.feed.measured)
-        val = entry["val"] = self.evaluate(self.feed.val)
-        if self.experiment.measure_test:
-            entry["test"] = self.evaluate(self.feed.test)
+        if self.validate_every:
+            entry |= {"epoch": self.epoch, "step": (self.epoch - 1) * self.loader.steps_per_epoch + self.steps}
+        if self.loader.train_probe is not None:
+            entry["train"] = self.evaluate(self.loader.train_probe)
+        val = entry["val"] = self.evaluate(self.loader.val)
+        if self.measure_test:
+            entry["test"] = self.evaluate(self.loader.test)
         self.history.append(entry)
         self.epoch_total += self.total
         self.epoch_seen += self.seen
@@ -144,17 +170,17 @@ class Trainer:
         better = val["ensemble"] < self.best_loss  # (R,); never true for NaN
         self.best_loss = torch.where(better, val["ensemble"], self.best_loss)
         self.best_epoch = torch.where(better, len(self.history), self.best_epoch)
-        for name, value in self.ensemble.weights().items():  # (R, M, ...)
+        for name, value in self._weights().items():  # (R, M, ...)
             best = self.best_weights[name]
             torch.where(better.view(-1, *[1] * (value.ndim - 1)), value, best, out=best)
-        self.goes_on = self.schedule.after_validation(self.schedule.looks_back and bool(better.all()))
-        if self.on_validation:  # the only wait for the device on the way, but for a schedule that looks back
+        self.goes_on = self.schedule.after_validation(self.schedule.depends_on_validation and bool(better.all()))
+        if self.on_validation:  # the only wait for the device, but for a schedule that depends on validation
             losses = {name: val[name].mean().item() for name in ("ensemble", "individual")}
-            self.on_validation(len(self.history), losses)
+            self.on_validation(self, len(self.history), losses)
 
     def _end_epoch(self) -> None:
-        """What was seen since the last validation is this epoch's, and the next validation's."""
-        if self.experiment.validate_every:
+        """Share out what was seen since the last validation: to this epoch, and to the next validation."""
+        if self.validate_every:
             mean = (self.epoch_total + self.total) / (self.epoch_seen + self.seen)
             self.epoch_objectives.append(mean.float())
         self.epoch_total, self.epoch_seen = -self.total.double(), -self.seen
@@ -166,123 +192,119 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 
-    def _train_step(self, *batch: Tensor) -> None:
-        """Train on a batch of the feed. Nothing waits for it."""
-        objective = self._objective(self._of_runs(self.feed.batch(*batch)))  # (R, B)
+    def _train_step(self, *item: Tensor) -> None:
+        """Train on an item of the loader. Nothing waits for it."""
+        objective = self._objective(self._of_runs(self.loader.batch(*item)))  # (R, B)
         loss = objective.mean(-1).sum()
-        if self.experiment.rate_per_learner:
-            loss = loss * self.experiment.num_learners
+        if self.loss_factor:
+            loss = loss * self.loss_factor
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
         self.total += objective.detach().sum(-1)
 
     def _of_runs(self, batch: Split) -> Split:
-        """What each run's learners are given: a batch of each seed `(S, B, ...)` → of each run `(R, B, ...)`."""
-        return Split(self.feed.dataset.prepare(batch.inputs)[self.run_seed], batch.targets[self.run_seed])
+        """Give each run the batch of its seed: `(S, B, ...)` → `(R, B, ...)`, prepared for the learners."""
+        return Split(self.loader.prepare(batch.inputs)[self.run_data], batch.targets[self.run_data])
 
     def _objective(self, batch: Split) -> Tensor:
-        parts = decompose_unchecked(self._forward(batch.inputs), batch.targets, **self._theory)
+        parts = decompose_unchecked(self._forward(batch.inputs), batch.targets, **self._averaging)
         return joint_objective(parts, self.betas)
 
     def _forward(self, inputs: Tensor) -> Tensor:
-        """inputs `(R, B, ...)` → outputs `(R, M, B, K)`, float32 in every precision."""
-        with autocast(self.experiment.precision, self.device):
-            outputs = self.ensemble(inputs)
+        """Inputs `(R, B, ...)` → outputs `(R, M, B, K)`, float32 in every precision."""
+        with autocast(self.precision, self.device):
+            outputs = self.ensemble(inputs) if self.ensemble.runs else self.ensemble(inputs[0]).unsqueeze(0)
         return outputs.float()
+
+    def _weights(self) -> dict[str, Tensor]:
+        """The ensemble's weights with the leading axes (R, M)."""
+        weights = self.ensemble.weights()
+        return weights if self.ensemble.runs else {name: value.unsqueeze(0) for name, value in weights.items()}
 
     # ---- evaluation
 
-    def evaluate(self, part) -> dict[str, Tensor]:
-        """`measure` of the learners on a part of the data, one of the feed's."""
-        return mean_over((self._measure(*group), group[1].shape[-1]) for group in self._groups(part))
+    def evaluate(self, part: Any) -> dict[str, Tensor]:
+        """Measure the learners on a part of the data, one of the loader's; see `measure`."""
+        return self._measured(self._groups(part))
 
-    def _groups(self, part) -> Iterator[tuple[Tensor, Tensor]]:
+    def _groups(self, part: Any) -> Iterator[tuple[Tensor, Tensor]]:
         """The learners' outputs on a part, and its targets, group by group: `(R, M, N, K)` and `(R, N)`."""
         self.ensemble.eval()
-        return map(self._outputs, self.feed.groups(part))
+        return map(self._outputs, self.loader.groups(part))
 
     @torch.no_grad()
     def _outputs(self, chunks: Iterable[Split]) -> tuple[Tensor, Tensor]:
         outputs, targets = [], []
         for chunk in chunks:
-            of_runs = self._of_runs(chunk)
+            batch = self._of_runs(chunk)
             # Joined along the examples as the last axis in memory, which is how stacked perceptrons leave them.
-            outputs.append(self._forward(of_runs.inputs).mT)
-            targets.append(of_runs.targets)
+            outputs.append(self._forward(batch.inputs).mT)
+            targets.append(batch.targets)
         return torch.cat(outputs, dim=-1).mT, torch.cat(targets, dim=-1)
 
     @torch.no_grad()
-    def _measure(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        return measure(outputs, targets, **self._theory)
+    def _measured(self, groups: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        return mean_over((measure(*group, **self._averaging), group[1].shape[-1]) for group in groups)
 
-    def _tested(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Test metrics, and if they are stored the outputs on test and validation data with their targets."""
-        if not self.experiment.store_outputs:
-            return self.evaluate(self.feed.test), {}
-        told, kept = {}, {}
+    def _tested(self) -> tuple[dict[str, Tensor] | None, dict[str, Tensor]]:
+        """Test metrics, and if they are kept the outputs on test and validation data with their targets."""
+        if self.loader.test is None:
+            return None, {}
+        if not self.keep_outputs:
+            return self.evaluate(self.loader.test), {}
+        kept = {}
         for part in ("test", "val"):
-            if part == "val" and self.feed.val is self.feed.test:  # ImageNet's
+            if part == "val" and self.loader.val is self.loader.test:  # ImageNet's
                 kept |= {name.replace("test", "val"): value for name, value in kept.items()}
                 continue
-            groups = list(self._groups(getattr(self.feed, part)))
-            told[part] = mean_over((self._measure(*group), group[1].shape[-1]) for group in groups)
+            groups = list(self._groups(getattr(self.loader, part)))
+            if part == "test":
+                metrics = self._measured(groups)
             for name, tensors, axis in zip(("outputs", "targets"), zip(*groups, strict=True), (-2, -1), strict=True):
                 kept[f"{part}_{name}"] = torch.cat(tensors, dim=axis) if len(tensors) > 1 else tensors[0]
-        return told["test"], kept
+        return metrics, kept
 
     # ---- results
 
-    def _finished(self) -> list[TrainedCell]:
+    def _finished(self) -> list[TrainedRun]:
         test, outputs = {}, {}
         test["last"], kept = self._tested()
         outputs |= {name if "targets" in name else f"{name}_last": value for name, value in kept.items()}
-        self.ensemble.load_weights(self.best_weights)
+        single = self.ensemble.runs is None
+        self.ensemble.load_weights({name: v[0] if single else v for name, v in self.best_weights.items()})
         test["best"], kept = self._tested()
         outputs |= {f"{name}_best": value for name, value in kept.items() if "targets" not in name}
-        return self._cells(test, outputs, self.best_weights)
+        return self._runs(test, outputs, self.best_weights)
 
-    def so_far(self) -> list[TrainedCell]:
-        """The cells as they are now: their history, without tests, outputs and weights."""
-        return self._cells({"best": None, "last": None}, {}, {})
+    def so_far(self) -> list[TrainedRun]:
+        """Return the runs as they are now: their history, without tests, outputs and weights."""
+        return self._runs({"best": None, "last": None}, {}, {})
 
-    def _cells(self, test: dict, outputs: dict, weights: dict) -> list[TrainedCell]:
-        """Everything to the host, and apart by run."""
-        history = transposed(self.history)
-        if self.experiment.validate_every:
-            history["epoch_objective"] = self.epoch_objectives
-        history, test, outputs, weights, epochs = moved([history, test, outputs, weights, self.best_epoch], "cpu")
-        return [
-            TrainedCell(
-                cell=cell,
-                best_epoch=int(epochs[r]),
-                history=of_run(history, r),
-                test=of_run(test, r),
-                outputs={name: value[r] for name, value in outputs.items()},
-                weights={name: value[r] for name, value in weights.items()},
-            )
-            for r, cell in enumerate(self.cells)
-        ]
+    def _runs(self, test: dict, outputs: dict, weights: dict) -> list[TrainedRun]:
+        objectives = self.epoch_objectives if self.validate_every else None
+        found = {"test": test, "outputs": outputs, "weights": weights, "best_epoch": self.best_epoch}
+        return split_runs(self.num_runs, self.history, epoch_objectives=objectives, **found)
 
     # ---- going on later
 
     def state(self) -> dict[str, Any]:
-        """Everything that training goes on from, after a validation: tensors, numbers, and dicts and lists of them."""
+        """Return everything that training goes on from, after a validation: nested dicts and lists of tensors."""
         random = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(self.device)
         own = {name: getattr(self, name) for name in _STATE}
         parts = {name: getattr(self, name).state_dict() for name in ("ensemble", "optimiser")}
-        return own | parts | {"schedule": self.schedule.state(), "feed": self.feed.state(), "random": random}
+        return own | parts | {"schedule": self.schedule.state(), "feed": self.loader.state(), "random": random}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state()` of a trainer of the same cells gave."""
+        """Go on from what `state()` of an equal trainer returned."""
         for name in _STATE:
             setattr(self, name, moved(state[name], self.device))
         for name in ("ensemble", "optimiser"):
             getattr(self, name).load_state_dict(state[name])
         self.schedule.load_state(state["schedule"])
-        self.feed.load_state(state["feed"])
+        self.loader.load_state(state["feed"])  # as checkpoints have named it from the start
         self._random = state["random"]
 
 

@@ -54,9 +54,9 @@ def test_they_are_those_that_the_cells_tell_of(sweep):
     stored = stored_outputs(sweep)
     for record in sweep.records():
         for checkpoint in stored.checkpoints:
-            outputs, targets = stored.read(record["beta"], record["seed"], checkpoint)
+            outputs, targets = stored.read(record.beta, record.seed, checkpoint)
             ensemble = (outputs.mean(0).squeeze(-1) - targets).square().mean().item()
-            assert ensemble == pytest.approx(record["test"][checkpoint]["ensemble"], rel=1e-5)
+            assert ensemble == pytest.approx(record.test[checkpoint].ensemble, rel=1e-5)
 
 
 def test_the_ends_of_the_grid_and_what_is_needed(sweep):

@@ -9,7 +9,7 @@ import pytest
 from authors import DATA, REMOVED, SHIPPED, shipped, values, write
 
 from jointens import Experiment, InputError, Results
-from jointens.__main__ import main
+from jointens.cli import main
 from jointens.authors.config import read_experiment
 from jointens.authors.results import convert
 

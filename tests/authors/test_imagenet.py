@@ -6,14 +6,14 @@ import math
 import re
 
 import pytest
-import yaml
 from authors import DATA, shipped, write
 
 import jointens
 from jointens import Cell, Experiment, InputError, Results
-from jointens.__main__ import main
+from jointens.cli import main
 from jointens.authors.config import read_experiment
 from jointens.authors.results import convert
+from jointens.common.yaml_json import read_yaml
 from jointens.experiment.record import TrainedCell
 from jointens.training.trainer import Trainer
 
@@ -317,7 +317,7 @@ def test_theirs_in_ours(tmp_path):
     folder = convert(theirs(tmp_path / "tag_ImageNet_2023"), tmp_path / "ours")
     results = Results.at(folder)
     assert results.experiment.cells == [Cell(0, 0), Cell(1, 0)] and results.converted
-    assert yaml.safe_load((folder / "experiment.yml").read_text())["numbers"] == "released"
+    assert read_yaml((folder / "experiment.yml").read_text())["numbers"] == "released"
     for record, file in zip(results.records(), (file_of(0.0), file_of(1.0)), strict=True):
         history = record["history"]
         assert set(history) == {"learning_rate", "epoch", "step", "val", "epoch_objective"}

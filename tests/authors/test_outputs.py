@@ -9,7 +9,7 @@ import pytest
 
 import jointens
 from jointens import Cell, Experiment, InputError, Results
-from jointens.__main__ import main
+from jointens.cli import main
 from jointens.authors.outputs import KEYS, read_outputs
 from jointens.authors.results import convert
 

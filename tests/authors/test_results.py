@@ -10,15 +10,15 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from authors import shipped, values, write
 
 import jointens
 from jointens import Cell, InputError, Results
-from jointens.__main__ import main
+from jointens.cli import main
 from jointens.analysis import statistics
 from jointens.authors.config import read_experiment
 from jointens.authors.results import _objective, convert
+from jointens.common.yaml_json import read_yaml
 from jointens.experiment.frames import AUTHORS_COLUMNS
 from jointens.reports import beta_sweep
 
@@ -145,7 +145,7 @@ def test_theirs_in_ours(tmp_path):
     folder = convert(theirs(tmp_path / "tag_CIFAR-10_2023"), tmp_path / "ours")
     results = Results.at(folder)
     assert results.experiment.cells == [Cell(0.0, 0), Cell(0.2, 0), Cell(0.0, 4), Cell(0.2, 4)]
-    told = yaml.safe_load((folder / "experiment.yml").read_text())
+    told = read_yaml((folder / "experiment.yml").read_text())
     assert (told["numbers"], told["average"], told["num_epochs"]) == ("released", "released", 3)
     first, early, late, never = results.records()
     assert first["history"]["val"] == {

@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from jointens.__main__ import _stoppable, _Stopped, main
+from jointens.cli import _stoppable, _Stopped, main
 from jointens.data.registry import DATASETS
 from jointens.models.learners import LEARNERS
 
@@ -51,7 +51,7 @@ def test_the_folder_is_the_last_line_and_a_second_run_trains_nothing(command, ca
         (["base_learner=RNN"], f"base_learner is 'RNN'; known are {', '.join(LEARNERS)}, timm:NAME"),
         (["tag=a/b"], "tag is 'a/b'; allowed is a folder's name without a path separator"),
         (["batchsize=8"], "unknown key 'batchsize'; the nearest known one is 'batch_size'"),
-        (["num_epochs"], "'num_epochs' is no key=value (see python -m jointens run --help)"),
+        (["num_epochs"], "'num_epochs' is no key=value (see jointens run --help)"),
         pytest.param(
             ["device=cuda"],
             "device is cuda; this machine has 0 CUDA devices, use device=cpu",
@@ -72,16 +72,16 @@ def test_mistakes_before_any_key(capsys, tmp_path):
             ["run", str(tmp_path / "none.yml")],
             f"cannot read the profile {tmp_path / 'none.yml'}: No such file or directory",
         ),
-        ([], "the following arguments are required: COMMAND (see python -m jointens --help)"),
+        ([], "the following arguments are required: COMMAND (see jointens --help)"),
         (["train"], "invalid choice: 'train'"),
-        (["run"], "the following arguments are required: PROFILE.yml, --released FOLDER or --missing (see"),
+        (["run"], "run needs PROFILE.yml, or --released FOLDER (see jointens run --help)"),
         (["run", "--released"], "argument --released: expected one argument (see"),
         (["run", "--released", "configs", "a.yml"], "--released stands in place of a profile; 'a.yml' is one too many"),
         (["run", "a.yml", "--released", "configs"], "--released stands in place of a profile; 'a.yml' is one too many"),
-        (["run", "--released", "configs", "a=1", "b"], "'b' is no key=value (see python -m jointens run --help)"),
+        (["run", "--released", "configs", "a=1", "b"], "'b' is no key=value (see jointens run --help)"),
         (["run", "--release=x", "--fast", "a=1"], "unrecognized arguments: --fast"),
         (["convert", "runs"], "the following arguments are required: OUT (see"),
-        (["convert", "a", "b", "c"], "'c' is no key=value (see python -m jointens convert --help)"),
+        (["convert", "a", "b", "c"], "'c' is no key=value (see jointens convert --help)"),
     ):
         assert main(arguments) == 2
         told = capsys.readouterr().err

@@ -11,10 +11,10 @@ import torch
 
 import jointens
 from jointens import Cell, Experiment, InputError, diagnose, stored_outputs
-from jointens.__main__ import main
-from jointens.authors.results import convert
+from jointens.authors import convert
+from jointens.cli import main
 from jointens.diagnostics import statistics
-from jointens.reports.show import show
+from jointens.reports.stored_diagnosis import diagnose_stored
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +110,7 @@ def test_a_grid_of_one_beta_has_no_reference(tiny, shown):
 
 def test_in_python_keys_are_numbers(sweeps):
     folder = sweeps["diabetes"].folder
-    text = show(str(folder), beta=1, seed=1, checkpoint="best")
+    text = diagnose_stored(str(folder), beta=1, seed=1, checkpoint="best")
     assert text == expected(stored_outputs(folder), 1, 1, "best", 0)
 
 
@@ -277,7 +277,7 @@ def test_a_file_of_theirs_that_is_none(tmp_path, refused):
     file.write_text(json.dumps({"run": {"beta": [0]}}))
     assert refused(file) == f"{file}, run 'run': ens_loss is missing"
     with pytest.raises(InputError, match="is not there"):
-        show(tmp_path / "deep_ensemble_y.json")
+        diagnose_stored(tmp_path / "deep_ensemble_y.json")
 
 
 def test_output_that_is_closed_early_gives_no_traceback(tmp_path):

@@ -1,4 +1,4 @@
-"""`csv:PATH`: what becomes of a table's columns, its identity, and one line for everything that is wrong with it."""
+"""Tests for `csv:PATH`: what becomes of a table's columns, its identity, and a one-line error for each problem."""
 
 import dataclasses
 import os
@@ -7,11 +7,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
-import yaml
 
 import jointens
 from jointens import Experiment, InputError, Results
-from jointens.__main__ import main
+from jointens.cli import main
+from jointens.common.yaml_json import read_yaml
 from jointens.data.csv_table import _parsed, read_table
 from jointens.data.registry import known_dataset
 from jointens.data.splits import load_data
@@ -21,16 +21,18 @@ ROWS = 30
 
 
 def table(separator: str = ",", **changed: str) -> str:
-    """Thirty rows of a number, a text, true or false, a constant and the price; `changed` cells are named `area_3`.
+    """Make thirty rows of a number, a text, true or false, a constant and the price.
 
-    Row 3 stands in line 5 of the file.
+    Args:
+        separator: between the cells.
+        changed: other cells, named `area_3` for row 3 of the column area, which is line 5 of the file.
     """
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     lines = [["area", "city", "garden", "one", "price"]]
     for row in range(ROWS):
-        area = chance.normal(100, 20)
+        area = rng.normal(100, 20)
         cells = {"area": f"{area:.2f}", "city": ["Bonn", "Köln", "Ulm"][row % 3], "garden": ["true", "False"][row % 2]}
-        cells |= {"one": "7", "price": f"{3 * area + chance.normal():.3f}"}
+        cells |= {"one": "7", "price": f"{3 * area + rng.normal():.3f}"}
         cells |= {name.split("_")[0]: value for name, value in changed.items() if name.endswith(f"_{row}")}
         lines.append(list(cells.values()))
     return "".join(separator.join(line) + "\n" for line in lines)
@@ -38,7 +40,7 @@ def table(separator: str = ",", **changed: str) -> str:
 
 @pytest.fixture
 def houses(tmp_path, monkeypatch):
-    """Writes houses.csv into the working directory; gives an experiment on it, or what `content` says."""
+    """Return a function that writes houses.csv into the working directory and makes an experiment on it."""
     monkeypatch.chdir(tmp_path)
 
     def make(content: str | bytes | None = None, **keys) -> Experiment:
@@ -81,8 +83,25 @@ def test_a_table_becomes_numbers_and_is_split_by_the_seed(houses):
 def test_the_separator_is_found_and_all_give_the_same(houses, separator):
     inputs, targets = houses().about_data.read()
     content = table(separator).replace("\n", "\r\n").encode("utf-8-sig")  # as Excel writes it
-    found, wanted = houses(content).about_data.read()
-    assert torch.equal(found, inputs) and torch.equal(wanted, targets)
+    same_inputs, same_targets = houses(content).about_data.read()
+    assert torch.equal(same_inputs, inputs) and torch.equal(same_targets, targets)
+
+
+def test_blank_lines_and_old_line_ends_change_nothing(houses):
+    inputs, _ = houses().about_data.read()
+    lines = table(one_3="big").splitlines()
+    with pytest.raises(InputError, match=r"houses.csv, line 9, column 'one': 'big' is no number"):
+        houses("\n\n" + "\n".join([*lines[:3], "", "  ", *lines[3:]]))
+    lines = table().splitlines()
+    for content in ("\r".join(lines), "\n \n" + table(), "\n".join([*lines[:3], "", "  ", *lines[3:], "", ""])):
+        assert torch.equal(houses(content).about_data.read()[0], inputs)
+
+
+def test_separators_within_unquoted_column_names_are_parts_of_the_names(houses):
+    for separator, other in ((";", ","), (",", ";"), ("\t", ",")):
+        content = table(separator).replace("area", f"area{other} m2{other} net{other} dry{other} all{other}", 1)
+        inputs, _ = houses(content).about_data.read()
+        assert torch.equal(inputs, houses().about_data.read()[0])
 
 
 def test_a_separator_in_quotes_and_a_line_break_in_quotes_are_parts_of_a_text(houses):
@@ -111,6 +130,13 @@ def test_missing_numbers_become_the_mean_of_the_training_part(houses):
     assert abs(known.mean()) < 1e-6
 
 
+def test_a_column_without_any_entry_stays_at_zero(houses):
+    experiment = houses(table(**{f"city_{row}": ["", "NA"][row % 2] for row in range(ROWS)}))
+    inputs, _ = experiment.about_data.read()
+    assert inputs.shape[1] == 4 and inputs[:, 1].isnan().all() and not experiment.load_data(0).test.inputs[:, 1].any()
+    assert "columns of one value stay at 0: city, one" in experiment.about_data.notes
+
+
 def test_a_missing_text_is_a_text_of_its_own(houses):
     inputs, _ = houses(table(city_1="", city_2="NA")).about_data.read()
     assert inputs.shape[1] == 7 and inputs[:, 1:5].sum(1).tolist() == [1] * ROWS
@@ -123,7 +149,7 @@ def test_rows_without_a_target_are_left_out(houses):
 
 
 def test_large_numbers_keep_their_differences(houses):
-    """Seconds since 1970 would be equal in float32."""
+    """Such as seconds since 1970, which float32 rounds to equal values."""
     inputs, _ = houses(table(**{f"one_{row}": str(1_700_000_000 + row) for row in range(ROWS)})).about_data.read()
     data = on_houses().load_data(0)
     assert len(data.train.inputs[:, 5].unique()) == 18 and inputs[1, 5] - inputs[0, 5] == 1
@@ -139,7 +165,7 @@ def test_what_is_constant_in_the_training_part_alone_stays_at_zero(houses):
     raise AssertionError("the odd row was for training six times: choose another")
 
 
-def test_what_was_done_is_told_once_when_something_is_trained(houses, capsys):
+def test_notes_are_shown_once_when_something_is_trained(houses, capsys):
     experiment = houses(table(area_0="", city_1="", price_2=""))
     jointens.run(experiment, progress=False)
     assert capsys.readouterr().err.splitlines() == [
@@ -155,7 +181,7 @@ def test_what_was_done_is_told_once_when_something_is_trained(houses, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_many_columns_are_told_in_short(houses):
+def test_many_columns_are_listed_in_short(houses):
     columns = [f"c{number}" for number in range(30)]
     lines = [",".join([*columns, "y"])] + [",".join(["5"] * 30 + [str(row)]) for row in range(12)]
     (_, constant) = houses("\n".join(lines), target="y").about_data.notes
@@ -173,21 +199,14 @@ NO_NUMBER = "is no number; correct it, or leave it empty; remove the column if i
 COMMA = "'12,5' is no number; write a decimal point, and nothing between thousands"
 INFINITE = "is not finite; allowed are numbers up to 1e+30"
 TEXTS = "allowed are at most 50, and some more than once: remove the column if it holds names, dates or remarks"
+REGRESSION = "is no number; csv: tables are for regression, and the target is a column of numbers, not of classes"
+ROW_NUMBERS = "give it one, or remove it (pandas writes its row numbers so)"
 UTF8 = "it is not UTF-8 text; save the table as UTF-8"
 COMMAS = {f"area_{row}": "12,5" for row in range(ROWS)}
 NAMED = {f"city_{row}": f"house {row + 1:02}" for row in range(ROWS)}
 DISGUISED = [
-    "5 %",
-    "$3.50",
-    "−4",
-    "1 000",
-    "2 500 €",
-    "12,5 %",
-    "2020-01-31",
-    "31.01.2020",
-    "1/2/2020",
-    "2020-01-31 12:30",
-]
+    "5 %", "$3.50", "−4", "1 000", "2 500 €", "12,5 %", "2020-01-31", "31.01.2020", "1/2/2020", "2020-01-31 12:30",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -212,7 +231,8 @@ DISGUISED = [
             "base_learner is CNN, which takes images of at least 16×16 pixels; houses.csv has inputs of shape 6",
         ),
         ({"target": "one"}, "houses.csv: the target one is 7 in all 30 rows; allowed is one that varies"),
-        ({"target": "city"}, f"houses.csv, line 2, column 'city': 'Bonn' {NO_NUMBER}"),
+        ({"target": "city"}, f"houses.csv, line 2, column 'city': 'Bonn' {REGRESSION}"),
+        ({"target": "garden"}, f"houses.csv, line 2, column 'garden': 'true' {REGRESSION}"),
     ],
 )
 def test_keys_that_do_not_fit_are_one_line(houses, tmp_path, keys, message):
@@ -231,14 +251,14 @@ def test_keys_that_do_not_fit_are_one_line(houses, tmp_path, keys, message):
         (table().encode("latin-1"), f", line 3: {UTF8}"),
         (table().encode("utf-16"), f", line 1: {UTF8}"),
         ("price\n" + "1\n2\n" * 9, " has no column but 'price'; allowed is at least one more, to predict it from"),
-        (
-            table().replace("area,", ",", 1),
-            ": column 1 has no name; give it one, or remove it (pandas writes its row numbers so)",
-        ),
+        (table().replace("area,", ",", 1), f": column 1 has no name; {ROW_NUMBERS}"),
+        (table().replace("area,", "Unnamed: 0,", 1), f": column 1 has no name but 'Unnamed: 0'; {ROW_NUMBERS}"),
+        (table().replace("one,", "Unnamed: 0.1,", 1), f": column 4 has no name but 'Unnamed: 0.1'; {ROW_NUMBERS}"),
         (table().replace("area,", "city,", 1), " has two columns 'city'; allowed are different names"),
-        (table(one_3="7,8"), ", line 5: 6 entries, for 5 columns"),
+        (table(one_3="7,8"), ", line 5: Expected 5 fields in line 5, saw 6"),
+        ("a,price\n" + "1,2,3\n" * 12, ", line 2: Expected 2 fields in line 2, saw 3"),  # no index, nothing cut off
         (table(one_3="7\n"), ", line 5: 4 entries, for 5 columns"),
-        (table(one_3='"7'), ", line 5: it is no row of a table (unexpected end of data)"),
+        (table(one_3='"7'), ", line 5: unexpected end of data"),
         (table(price_3="cheap"), f", line 5, column 'price': 'cheap' {NO_NUMBER}"),
         (table(area_3="n/a?"), f", line 5, column 'area': 'n/a?' {NO_NUMBER}"),
         (table(area_3="x" * 60), f", line 5, column 'area': '{'x' * 40}…' {NO_NUMBER}"),
@@ -268,11 +288,22 @@ def texts(*kinds):
 @pytest.mark.parametrize("entry", DISGUISED)
 def test_numbers_in_disguise_and_dates_are_no_texts(houses, entry):
     with pytest.raises(InputError) as caught:
-        houses(texts(entry, entry.replace("5", "6"), "none told", entry))
+        houses(texts(entry, entry.replace("5", "6"), "not known", entry))
     assert str(caught.value) == f"houses.csv, line 2, column 'kind': '{entry}' {NO_NUMBER}"
 
 
-KINDS = ["A1,B2,C3", "1st,2nd,3rd", "type 1,type 2", "5 %,a,b", "10-20,20-30", "2 rooms,3 rooms", "F-16,4x4,€"]
+@pytest.mark.parametrize("kinds", ["?,?,?,2.5,3", "--,--,1,2", "<1.2,< 1.2,<0.9,1.5,2", "?,<1.2,<1.3,low,2,3,4"])
+def test_marks_among_numbers_are_no_texts_however_many(houses, kinds):
+    kinds = kinds.split(",")
+    with pytest.raises(InputError) as caught:
+        houses(texts(*kinds))
+    assert str(caught.value) == f"houses.csv, line 2, column 'kind': '{kinds[0]}' {NO_NUMBER}"
+
+
+KINDS = [
+    "<18,18-64,>64", "+,-,0", "?,a,b", "A1,B2,C3", "1st,2nd,3rd", "type 1,type 2", "5 %,a,b", "10-20,20-30",
+    "2 rooms,3 rooms", "F-16,4x4,€",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("kinds", KINDS)
@@ -307,21 +338,21 @@ def test_from_the_command_line(houses, tmp_path, capsys):
     profile.write_text("hidden: [4]\nnum_learners: 2\nnum_epochs: 1\nseeds: [0]\nbeta_vals: [0]\nlearning_rate: 0.01\n")
     command = ["run", str(profile), "device=cpu", "out=runs", "dataset=csv:houses.csv"]
     assert main(command) == 2
-    told = capsys.readouterr()
-    assert told.out == "" and told.err.startswith("jointens: dataset is houses.csv, which needs the key target")
-    assert told.err.count("\n") == 1
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.startswith("jointens: dataset is houses.csv, which needs the key target")
+    assert shown.err.count("\n") == 1
     for word, message in (
         ("target=prize", "jointens: target is 'prize', no column of houses.csv; the nearest is 'price'; "),
         ("target=city", "jointens: houses.csv, line 2, column 'city': 'Bonn' is no number; "),
     ):
         assert main([*command, word]) == 2
-        told = capsys.readouterr()
-        assert told.out == "" and told.err.startswith(message) and told.err.count("\n") == 1
+        shown = capsys.readouterr()
+        assert shown.out == "" and shown.err.startswith(message) and shown.err.count("\n") == 1
     assert not (tmp_path / "runs").exists()
     assert main([*command, "target=price"]) == 0
-    told = capsys.readouterr()
-    assert "jointens: houses.csv: 30 rows, 6 features, target price; " in told.err
-    assert os.path.isdir(told.out.strip()) and os.path.basename(told.out.strip()).startswith("houses-MLP-")
+    shown = capsys.readouterr()
+    assert "jointens: houses.csv: 30 rows, 6 features, target price; " in shown.err
+    assert os.path.isdir(shown.out.strip()) and os.path.basename(shown.out.strip()).startswith("houses-MLP-")
 
 
 # ---- whose results they are
@@ -369,8 +400,9 @@ def test_a_table_that_changes_under_an_experiment_is_found(houses):
 
 def test_results_are_opened_again_while_the_table_is_there(houses, tmp_path):
     results = jointens.run(houses(), progress=False)
-    told = yaml.safe_load((results.folder / "experiment.yml").read_text())
-    assert told["dataset"] == f"csv:{tmp_path}/houses.csv" and told["content"] == results.experiment.about_data.content
+    saved = read_yaml((results.folder / "experiment.yml").read_text())
+    assert saved["dataset"] == f"csv:{tmp_path}/houses.csv"
+    assert saved["content"] == results.experiment.about_data.content
     again = Results.at(results.folder)
     assert again.experiment.hash == results.experiment.hash and again.tests().equals(results.tests())
     ensemble = jointens.load(results.folder, beta=1, seed=1)
@@ -380,7 +412,7 @@ def test_results_are_opened_again_while_the_table_is_there(houses, tmp_path):
 
     path = tmp_path / "houses.csv"
     path.write_text(table(area_3="55"))
-    message = f"{results.folder} was trained on {path}, which has changed since: {told['content']} then, .* now$"
+    message = f"{results.folder} was trained on {path}, which has changed since: {saved['content']} then, .* now$"
     with pytest.raises(InputError, match=message):
         Results.at(results.folder)
     path.unlink()

@@ -1,75 +1,89 @@
-"""Dropping learners: the expectation over all subsets, and the drawn version against all of them, one by one."""
+"""Tests of dropping learners: the expectation over all subsets, and random subsets against enumerating all of them."""
 
 import math
 from itertools import combinations
 
 import pytest
 import torch
-from drawing import CASES, draw
+from drawing import CASES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jointens import decompose, drop_learners, ensemble_output
-from jointens.diagnostics import codependence, statistics
-from jointens.diagnostics.codependence import expected_increase
+from jointens.diagnostics import codependence, expected_increase, statistics
+from jointens.diagnostics.codependence import SubsetLosses
+from jointens.losses import decompose_unchecked
+from jointens.theory import draw_batch
 
 
 def test_the_expected_increase_is_a_multiple_of_diversity():
-    """Over all subsets, for every number of learners and of those that stay; the targets have no part in it."""
-    chance = torch.Generator().manual_seed(0)
+    """Over all subsets, for every number of learners and of kept learners; the targets have no effect."""
+    generator = torch.Generator().manual_seed(0)
     for num_learners in range(2, 8):
-        outputs, targets = (torch.randn(*lead, 10, 3, generator=chance).double() for lead in ((num_learners,), ()))
+        outputs, targets = (torch.randn(*lead, 10, 3, generator=generator).double() for lead in ((num_learners,), ()))
         for values in (targets, 100 * targets - 7):
-            whole = decompose(outputs, values, loss="squared_error")
+            full = decompose(outputs, values, loss="squared_error")
             for keep in range(1, num_learners + 1):
                 subsets = [outputs[list(subset)] for subset in combinations(range(num_learners), keep)]
                 losses = [decompose(subset, values, loss="squared_error").ensemble for subset in subsets]
-                increase = torch.stack(losses).mean(0) - whole.ensemble
-                expected = expected_increase(whole.diversity, num_learners, keep)
+                increase = torch.stack(losses).mean(0) - full.ensemble
+                expected = expected_increase(full.diversity, num_learners, keep)
                 torch.testing.assert_close(increase, expected, rtol=0, atol=1e-9)
                 factor = (num_learners - keep) / (keep * (num_learners - 1))
-                torch.testing.assert_close(expected, whole.diversity * factor, rtol=1e-14, atol=0)
+                torch.testing.assert_close(expected, full.diversity * factor, rtol=1e-14, atol=0)
 
 
 def all_losses(outputs, targets, keep, loss, average):
-    """The loss of each example for every subset, `(subsets, N)`, and that of all learners, `(N,)`."""
-    of = "cross_entropy" if loss == "zero_one" else loss
+    """Compute the loss of each example for every subset, `(subsets, N)`, and for all learners, `(N,)`."""
+    decomposed = "cross_entropy" if loss == "zero_one" else loss
 
-    def told(some):
+    def ensemble_loss(learners):
         if loss == "zero_one":
-            return (ensemble_output(some, average=average).argmax(-1) != targets).double()
-        return decompose(some, targets, loss=of, average=average).ensemble
+            return (ensemble_output(learners, average=average).argmax(-1) != targets).double()
+        return decompose(learners, targets, loss=decomposed, average=average).ensemble
 
     subsets = combinations(range(len(outputs)), keep)
-    return torch.stack([told(outputs[list(subset)]) for subset in subsets]), told(outputs)
+    return torch.stack([ensemble_loss(outputs[list(subset)]) for subset in subsets]), ensemble_loss(outputs)
 
 
-@pytest.mark.parametrize(("loss", "average"), [*CASES, *(("zero_one", of) for _, of in CASES[:3])])
+@pytest.mark.parametrize(("loss", "average"), [*CASES, *(("zero_one", average) for _, average in CASES[:3])])
 @pytest.mark.parametrize("keep", [1, 3, 4])
-def test_what_is_drawn_is_the_mean_over_all_subsets(loss, average, keep):
-    outputs, targets = draw((), 5, 30, 4, "cross_entropy" if loss == "zero_one" else loss, seed=keep)
-    subsets, whole = all_losses(outputs, targets, keep, loss, average)
-    expected = (subsets.mean(0) - whole).mean().item()
+def test_random_subsets_estimate_the_mean_over_all_subsets(loss, average, keep):
+    outputs, targets = draw_batch((5, 30, 4), "cross_entropy" if loss == "zero_one" else loss, seed=keep)
+    subsets, full_loss = all_losses(outputs, targets, keep, loss, average)
+    expected = (subsets.mean(0) - full_loss).mean().item()
     repeats = 400
     error = (subsets.var(0, correction=0).mean() / len(targets) / repeats).sqrt().item()
-    chance = torch.Generator().manual_seed(1)
-    how = {"keep": keep, "repeats": repeats, "generator": chance, "loss": loss, "average": average}
-    found = drop_learners(outputs, targets, **how)
+    generator = torch.Generator().manual_seed(1)
+    options = {"keep": keep, "repeats": repeats, "generator": generator, "loss": loss, "average": average}
+    found = drop_learners(outputs, targets, **options)
     assert isinstance(found, float) and abs(found - expected) < 4 * error
-    assert keep > 1 or loss == "zero_one" or 4 * error < expected  # it is told apart from none
+    assert keep > 1 or loss == "zero_one" or 4 * error < expected  # the test can distinguish it from zero
     if loss == "squared_error":
         diversity = decompose(outputs, targets, loss=loss).diversity.mean()
         assert abs(found - expected_increase(diversity, 5, keep)) < 4 * error
 
 
-@pytest.mark.parametrize(("loss", "average"), [*CASES, *(("zero_one", of) for _, of in CASES[:3])])
-def test_dropping_none_or_all_the_same_changes_nothing(loss, average):
-    outputs, targets = draw((), 4, 20, 3, "cross_entropy" if loss == "zero_one" else loss, seed=0)
-    how = {"loss": loss, "average": average}
-    assert drop_learners(outputs, targets, keep=4, repeats=2, **how) == pytest.approx(0, abs=1e-12)
-    assert drop_learners(outputs[:1], targets, keep=1, repeats=2, **how) == pytest.approx(0, abs=1e-12)
+@pytest.mark.parametrize(("loss", "average"), [*CASES, *(("zero_one", average) for _, average in CASES[:3])])
+def test_dropping_none_or_identical_learners_changes_nothing(loss, average):
+    outputs, targets = draw_batch((4, 20, 3), "cross_entropy" if loss == "zero_one" else loss, seed=0)
+    options = {"loss": loss, "average": average}
+    assert drop_learners(outputs, targets, keep=4, repeats=2, **options) == pytest.approx(0, abs=1e-12)
+    assert drop_learners(outputs[:1], targets, keep=1, repeats=2, **options) == pytest.approx(0, abs=1e-12)
     same = outputs[:1].expand(4, -1, -1)
-    assert drop_learners(same, targets, keep=2, repeats=2, **how) == pytest.approx(0, abs=1e-12)
+    assert drop_learners(same, targets, keep=2, repeats=2, **options) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(("loss", "average"), CASES)
+def test_losses_of_subsets_are_those_of_the_decomposition(loss, average):
+    """Per-example losses are implemented twice, for speed: `SubsetLosses` and `decompose` must agree."""
+    outputs, targets = draw_batch((2, 3, 20, 4), loss, seed=2)
+    targets = targets[0]
+    subsets = SubsetLosses(outputs, targets, [loss], average)
+    parts = decompose_unchecked(outputs, targets.expand(2, *targets.shape), loss=loss, average=average)
+    torch.testing.assert_close(subsets.full_losses[loss].T, parts.ensemble, rtol=0, atol=1e-12)
+    alone = SubsetLosses(outputs.flatten(0, 1).unsqueeze(1), targets, [loss], average).full_losses[loss]  # (N, 2·3)
+    torch.testing.assert_close(alone.T.view(2, 3, 20).mean(1), parts.individual, rtol=0, atol=1e-12)
 
 
 @settings(max_examples=20, deadline=None)
@@ -81,24 +95,25 @@ def test_dropping_none_or_all_the_same_changes_nothing(loss, average):
     case=st.sampled_from(CASES),
     data=st.data(),
 )
-def test_ensembles_along_leading_axes_are_dropped_from_alike(lead, num_learners, batch, num_outputs, case, data):
+def test_ensembles_along_leading_axes_share_their_subsets(lead, num_learners, batch, num_outputs, case, data):
     loss, average = case
     keep = data.draw(st.integers(1, num_learners))
-    outputs, _ = draw(lead, num_learners, batch, num_outputs, loss, seed=0)
-    targets = draw((), 1, batch, num_outputs, loss, seed=1)[1]
+    outputs, _ = draw_batch((*lead, num_learners, batch, num_outputs), loss, seed=0)
+    targets = draw_batch((1, batch, num_outputs), loss, seed=1)[1]
 
-    def told(of):
-        how = {"keep": keep, "repeats": 3, "generator": torch.Generator().manual_seed(5)}
-        return drop_learners(of, targets, loss=loss, average=average, **how)
+    def increase(outputs_of_ensembles):
+        options = {"keep": keep, "repeats": 3, "generator": torch.Generator().manual_seed(5)}
+        return drop_learners(outputs_of_ensembles, targets, loss=loss, average=average, **options)
 
-    found = told(outputs)
+    found = increase(outputs)
     assert tuple(found.shape) == lead and found.dtype == torch.float64
-    one_by_one = torch.tensor([told(of) for of in outputs.flatten(0, len(lead) - 1)], dtype=torch.float64)
+    one_by_one = [increase(ensemble) for ensemble in outputs.flatten(0, len(lead) - 1)]
+    one_by_one = torch.tensor(one_by_one, dtype=torch.float64)
     torch.testing.assert_close(found.flatten(), one_by_one, rtol=0, atol=1e-10)
 
 
-def test_the_generator_decides_and_torchs_own_is_the_default():
-    outputs, targets = draw((), 5, 10, 2, "squared_error", seed=0)
+def test_the_generator_sets_the_subsets_and_torchs_own_is_the_default():
+    outputs, targets = draw_batch((5, 10, 2), "squared_error", seed=0)
     one, same, other = (
         drop_learners(outputs, targets, keep=2, generator=torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
     )
@@ -108,37 +123,37 @@ def test_the_generator_decides_and_torchs_own_is_the_default():
 
 
 def test_the_subset_is_drawn_anew_for_each_example():
-    """One repeat, and examples that are all the same: their losses differ."""
+    """With one repeat, the losses of identical examples differ."""
     outputs = torch.arange(3.0).double().reshape(3, 1, 1).expand(3, 50, 1)
-    drawn = codependence.Dropping(outputs, torch.zeros(50, 1).double(), ["squared_error"], "scores")
-    increase = drawn.increase(1, 1, torch.Generator().manual_seed(0))["squared_error"]
-    assert increase.shape == (50,) and set(increase.tolist()) == {-1.0, 0.0, 3.0}  # 0, 1 or 4, less the 1 of all
+    losses = SubsetLosses(outputs, torch.zeros(50, 1).double(), ["squared_error"], "scores")
+    increase = losses.mean_increase(1, 1, torch.Generator().manual_seed(0))["squared_error"]
+    assert increase.shape == (50,) and set(increase.tolist()) == {-1.0, 0.0, 3.0}  # 0, 1 or 4, minus 1 for all learners
 
 
 def test_chunks_of_rows_and_of_examples_do_not_matter(monkeypatch):
-    outputs, targets = draw((), 5, 40, 3, "cross_entropy", seed=0)
-    subsets, whole = all_losses(outputs, targets, 3, "cross_entropy", "scores")
-    expected = (subsets.mean(0) - whole).mean().item()
+    outputs, targets = draw_batch((5, 40, 3), "cross_entropy", seed=0)
+    subsets, full_loss = all_losses(outputs, targets, 3, "cross_entropy", "scores")
+    expected = (subsets.mean(0) - full_loss).mean().item()
     error = (subsets.var(0).mean() / 40 / 100).sqrt().item()
     for patched, size in ((codependence, "ROWS"), 170), ((statistics, "CHUNK_ROWS"), 17):
         monkeypatch.setattr(*patched, size)
-        chance = torch.Generator().manual_seed(0)
-        found = drop_learners(outputs, targets, keep=3, repeats=100, generator=chance, loss="cross_entropy")
+        generator = torch.Generator().manual_seed(0)
+        found = drop_learners(outputs, targets, keep=3, repeats=100, generator=generator, loss="cross_entropy")
         assert abs(found - expected) < 4 * error < abs(expected)
 
 
 @pytest.mark.parametrize("average", ["scores", "probabilities"])
 def test_large_logits_do_not_underflow(average):
-    """Either learner alone: one is right, the other is wrong by 600 nats."""
+    """Keep one of two learners: one is right, the other is wrong by 600 nats."""
     outputs = torch.tensor([[[300.0, -300.0]], [[-300.0, 300.0]]]).expand(2, 50, 2)
     targets = torch.zeros(50, dtype=torch.int64)
-    drawn = codependence.Dropping(outputs.double(), targets, ["cross_entropy"], average)
-    increase = drawn.increase(1, 1, torch.Generator().manual_seed(0))["cross_entropy"] + math.log(2)  # of both
-    assert {round(value) for value in increase.tolist()} == {0, 600}
+    losses = SubsetLosses(outputs.double(), targets, ["cross_entropy"], average)
+    increase = losses.mean_increase(1, 1, torch.Generator().manual_seed(0))["cross_entropy"]
+    assert {round(value + math.log(2)) for value in increase.tolist()} == {0, 600}  # log 2 is the loss of both
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"keep": 0}, "keep is 0; allowed is 1 to 3, the number of learners"),
         ({"keep": 4}, "keep is 4; allowed is 1 to 3, the number of learners"),
@@ -150,23 +165,23 @@ def test_large_logits_do_not_underflow(average):
         ({"loss": "zero_one"}, "targets have shape (10, 2); outputs (3, 10, 2) allow (10,)"),
     ],
 )
-def test_what_cannot_be_dropped_is_one_line(changes, told):
-    outputs, targets = draw((), 3, 10, 2, "squared_error", seed=0)
+def test_bad_input_is_rejected_in_one_line(changes, message):
+    outputs, targets = draw_batch((3, 10, 2), "squared_error", seed=0)
     with pytest.raises(ValueError) as error:
         drop_learners(outputs, targets, **{"keep": 1, **changes})
-    assert str(error.value).startswith(told) and "\n" not in str(error.value)
+    assert str(error.value).startswith(message) and "\n" not in str(error.value)
 
 
 def test_targets_are_shared_by_all_ensembles():
-    outputs, targets = draw((4,), 3, 10, 2, "squared_error", seed=0)
+    outputs, targets = draw_batch((4, 3, 10, 2), "squared_error", seed=0)
     with pytest.raises(ValueError, match=r"targets have shape \(4, 10, 2\)"):
         drop_learners(outputs, targets, keep=1)
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "zero_one"])
-def test_probabilities_are_no_logits(loss):
-    outputs, targets = draw((2,), 3, 10, 4, "cross_entropy", seed=0)
-    told = "^outputs look like probabilities; allowed are logits: take their logarithm$"
-    with pytest.raises(ValueError, match=told):
+def test_probabilities_are_rejected_as_logits(loss):
+    outputs, targets = draw_batch((2, 3, 10, 4), "cross_entropy", seed=0)
+    message = "^outputs look like probabilities; allowed are logits: take their logarithm$"
+    with pytest.raises(ValueError, match=message):
         drop_learners(outputs.softmax(-1), targets[0], keep=1, loss=loss)
     assert drop_learners(outputs.softmax(-1).log(), targets[0], keep=1, loss=loss).shape == (2,)

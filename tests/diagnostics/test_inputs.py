@@ -1,4 +1,4 @@
-"""What a practitioner hands over: arrays of any kind give the same numbers, and what is none gives one line."""
+"""Tests of input conversion: arrays of any kind give the same numbers, anything else a one-line error."""
 
 import functools
 import warnings
@@ -7,18 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from drawing import draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from jointens import debias, diagnose, drop_learners
-from jointens.diagnostics import statistics
-from jointens.diagnostics.inputs import as_tensor
+from jointens.diagnostics import as_tensor, statistics
+from jointens.theory import draw_batch
 
 
 class Foreign:
-    """An array of another framework: all that numpy knows of it is how to read it."""
+    """An array of another framework, which numpy can read through `__array__` only."""
 
     def __init__(self, values):
         self.values = values
@@ -54,20 +53,20 @@ KINDS = {
     "torch": torch.from_numpy,
     "torch float16": lambda values: torch.from_numpy(values).half(),
     "torch with a gradient": lambda values: torch.from_numpy(values).float().requires_grad_(),
-    "list of torch": lambda values: [torch.from_numpy(of) for of in values],
-    "tuple of torch float16": lambda values: tuple(torch.from_numpy(of).half() for of in values),
-    "list of torch with gradients": lambda values: [torch.from_numpy(of).float().requires_grad_() for of in values],
+    "list of torch": lambda values: [torch.from_numpy(learner) for learner in values],
+    "tuple of torch float16": lambda values: tuple(torch.from_numpy(learner).half() for learner in values),
+    "list of torch with gradients": lambda values: [torch.from_numpy(row).float().requires_grad_() for row in values],
     "torch transposed": lambda values: torch.from_numpy(values).mT.contiguous().mT,
 }
 
 
 def short_numbers(shape, seed=0):
-    """Numbers that half precision names exactly."""
+    """Draw numbers that half precision represents exactly."""
     return np.random.default_rng(seed).integers(-300, 300, shape) / 64
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_kind_is_the_same_tensor(kind):
+def test_any_kind_converts_to_the_same_tensor(kind):
     values = short_numbers((3, 5, 4))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -84,7 +83,7 @@ def few_subsets(monkeypatch):
 
 @functools.cache
 def case(loss):
-    """Outputs, targets and a reference, and their report."""
+    """Return outputs, targets and a reference, and their report."""
     outputs, reference = short_numbers((3, 24, 4)), short_numbers((3, 24, 4), seed=1)
     targets = short_numbers((24, 4), seed=2) if loss == "squared_error" else np.arange(24) % 4
     return outputs, targets, reference, diagnose(outputs, targets, loss=loss, reference=reference)
@@ -94,60 +93,60 @@ def case(loss):
 @pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
 def test_any_kind_gives_the_same_report(kind, loss):
     outputs, targets, reference, expected = case(loss)
-    shown = KINDS[kind](targets) if loss == "squared_error" else targets.tolist()
+    given_targets = KINDS[kind](targets) if loss == "squared_error" else targets.tolist()
     before = outputs.copy()
-    found = diagnose(KINDS[kind](outputs), shown, loss=loss, reference=KINDS[kind](reference))
-    assert str(found) == str(expected)  # memory's order may change the last bit of a sum
+    found = diagnose(KINDS[kind](outputs), given_targets, loss=loss, reference=KINDS[kind](reference))
+    assert str(found) == str(expected)  # memory layout may change the last bit of a sum
     pd.testing.assert_frame_equal(found.frame(), expected.frame(), rtol=1e-12, atol=1e-14)
     np.testing.assert_array_equal(outputs, before)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_kind_is_debiased_and_dropped_from_alike(kind):
+def test_any_kind_is_debiased_and_dropped_from_equally(kind):
     outputs, targets = short_numbers((4, 9, 2)), short_numbers((9, 2), seed=1)
-    told = debias(KINDS[kind](outputs))
-    assert isinstance(told, torch.Tensor if kind.startswith("torch") else np.ndarray)
-    np.testing.assert_allclose(np.asarray(as_tensor(told, "outputs"), dtype=float), debias(outputs), atol=2e-2)
+    debiased = debias(KINDS[kind](outputs))
+    assert isinstance(debiased, torch.Tensor if kind.startswith("torch") else np.ndarray)
+    np.testing.assert_allclose(np.asarray(as_tensor(debiased, "outputs"), dtype=float), debias(outputs), atol=2e-2)
     losses = [
-        drop_learners(of, to, keep=2, generator=torch.Generator().manual_seed(0))
-        for of, to in ((KINDS[kind](outputs), KINDS[kind](targets)), (outputs, targets))
+        drop_learners(values, labels, keep=2, generator=torch.Generator().manual_seed(0))
+        for values, labels in ((KINDS[kind](outputs), KINDS[kind](targets)), (outputs, targets))
     ]
     assert losses[0] == losses[1]
 
 
 @pytest.mark.parametrize("kind", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
-def test_classes_of_any_whole_type(kind):
+def test_classes_of_any_integer_type(kind):
     outputs, targets = short_numbers((3, 20, 4)), np.arange(20) % 4
     expected = str(diagnose(outputs, targets, loss="cross_entropy"))
     for given_targets in (targets.astype(kind), torch.from_numpy(targets).to(getattr(torch, kind)), targets.tolist()):
         assert str(diagnose(outputs, given_targets, loss="cross_entropy")) == expected
 
 
-def test_regression_may_lack_the_axis_of_outputs_and_have_whole_numbers():
+def test_regression_accepts_a_missing_output_axis_and_integers():
     outputs, targets, reference = short_numbers((3, 20)), np.arange(20), short_numbers((3, 20), seed=1)
     expected = str(diagnose(outputs[..., None], targets[:, None] * 1.0, loss="squared_error", reference=reference))
-    for of, to, against in (
+    for values, labels, compared in (
         (outputs, targets, reference),
         (outputs, targets.astype("uint8"), reference[..., None]),
         (outputs[..., None], targets, reference),
     ):
-        assert str(diagnose(of, to, loss="squared_error", reference=against)) == expected
-    whole = np.arange(60).reshape(3, 20) % 7
-    assert str(diagnose(whole, targets, loss="squared_error")) == str(
-        diagnose(whole * 1.0, targets, loss="squared_error")
+        assert str(diagnose(values, labels, loss="squared_error", reference=compared)) == expected
+    integers = np.arange(60).reshape(3, 20) % 7
+    assert str(diagnose(integers, targets, loss="squared_error")) == str(
+        diagnose(integers * 1.0, targets, loss="squared_error")
     )
 
 
 @settings(max_examples=50, deadline=None)
 @given(values=arrays.arrays(st.sampled_from(["f2", "<f4", ">f8", "i2", "u4", "?"]), arrays.array_shapes(min_dims=0)))
-def test_any_array_of_numbers_is_taken_as_it_is(values):
+def test_any_array_of_numbers_keeps_its_values(values):
     tensor = as_tensor(values, "outputs")
     assert tuple(tensor.shape) == values.shape
     np.testing.assert_array_equal(tensor.numpy(), values)
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "found"),
     [
         (np.array([[0.5], [None]], dtype=object), "of object"),
         (np.array(["a", "b"]), "of <U1"),
@@ -159,7 +158,7 @@ def test_any_array_of_numbers_is_taken_as_it_is(values):
         (None, "a NoneType"),
     ],
 )
-def test_what_holds_no_numbers_is_named_in_one_line(values, told):
+def test_values_without_numbers_are_rejected_in_one_line(values, found):
     for call in (
         lambda: as_tensor(values, "outputs"),
         lambda: debias(values),
@@ -168,10 +167,10 @@ def test_what_holds_no_numbers_is_named_in_one_line(values, told):
     ):
         with pytest.raises(ValueError) as error:
             call()
-        assert str(error.value).startswith(f"outputs are {told}") and "\n" not in str(error.value)
+        assert str(error.value).startswith(f"outputs are {found}") and "\n" not in str(error.value)
 
 
-def test_complex_tensors_are_refused():
+def test_complex_tensors_are_rejected():
     outputs, targets = torch.ones(3, 12, 1, dtype=torch.complex64), torch.arange(12.0)
     for call in (
         lambda: diagnose(outputs, targets, loss="squared_error"),
@@ -182,69 +181,70 @@ def test_complex_tensors_are_refused():
             call()
 
 
-def refused(outputs, targets, **how):
+def rejected(outputs, targets, **options):
     with pytest.raises(ValueError) as error:
-        diagnose(outputs, targets, **{"loss": "cross_entropy", **how})
+        diagnose(outputs, targets, **{"loss": "cross_entropy", **options})
     assert "\n" not in str(error.value) and len(str(error.value)) < 250
     return str(error.value)
 
 
-def test_what_is_no_ensemble_is_refused_in_one_line():
-    outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
+def test_invalid_ensembles_are_rejected_in_one_line():
+    outputs, classes = draw_batch((3, 12, 4), "cross_entropy", seed=0)
     values = torch.linspace(-1, 1, 12)
     nan = outputs.index_fill(1, torch.tensor([3]), torch.nan)
-    assert "one learner" in refused(outputs[:1], classes)
-    assert "(M, N, K)" in refused(outputs.unsqueeze(0), classes)
-    assert "shape (12, 4)" in refused(outputs[0], classes)
-    assert "targets have shape (11,)" in refused(outputs, classes[:11])
-    assert "targets have shape ()" in refused(outputs, classes[0])
-    assert "targets have shape (12,)" in refused(outputs, values, loss="squared_error")
-    assert "targets have shape (4, 12)" in refused(outputs, torch.ones(4, 12), loss="squared_error")
-    assert "targets are all 2" in refused(outputs, torch.full((12,), 2))
-    assert "targets are all" in refused(outputs[..., :1], torch.ones(12), loss="squared_error")
-    assert "NaN" in refused(nan, classes) and "NaN" in refused(-torch.log(torch.zeros(3, 12, 4)), classes)
-    assert "finite" in refused(outputs[..., :1], torch.full((12,), torch.nan), loss="squared_error")
-    assert "classes -1..3" in refused(outputs, torch.arange(12) % 5 - 1)
-    assert "integer classes" in refused(outputs, values) and "bool" in refused(outputs, classes > 1)
-    assert "at least 10" in refused(outputs[:, :9], classes[:9])
-    assert "no axis empty" in refused(outputs[:, :0], classes[:0]) and "no axis empty" in refused(outputs[:0], classes)
-    assert "unknown loss 'zero_one'" in refused(outputs, classes, loss="zero_one")
-    assert "unknown average 'mean'" in refused(outputs, classes, average="mean")
+    assert "one learner" in rejected(outputs[:1], classes)
+    assert "(M, N, K)" in rejected(outputs.unsqueeze(0), classes)
+    assert "shape (12, 4)" in rejected(outputs[0], classes)
+    assert "targets have shape (11,)" in rejected(outputs, classes[:11])
+    assert "targets have shape ()" in rejected(outputs, classes[0])
+    assert "targets have shape (12,)" in rejected(outputs, values, loss="squared_error")
+    assert "targets have shape (4, 12)" in rejected(outputs, torch.ones(4, 12), loss="squared_error")
+    assert "targets are all 2" in rejected(outputs, torch.full((12,), 2))
+    assert "targets are all" in rejected(outputs[..., :1], torch.ones(12), loss="squared_error")
+    assert "NaN" in rejected(nan, classes) and "NaN" in rejected(-torch.log(torch.zeros(3, 12, 4)), classes)
+    assert "finite" in rejected(outputs[..., :1], torch.full((12,), torch.nan), loss="squared_error")
+    assert "classes -1..3" in rejected(outputs, torch.arange(12) % 5 - 1)
+    assert "integer classes" in rejected(outputs, values) and "bool" in rejected(outputs, classes > 1)
+    assert "at least 10" in rejected(outputs[:, :9], classes[:9])
+    assert "no axis empty" in rejected(outputs[:, :0], classes[:0])
+    assert "no axis empty" in rejected(outputs[:0], classes)
+    assert "unknown loss 'zero_one'" in rejected(outputs, classes, loss="zero_one")
+    assert "unknown average 'mean'" in rejected(outputs, classes, average="mean")
 
 
-def test_a_reference_that_does_not_fit_is_refused_by_its_name():
-    outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
+def test_an_invalid_reference_is_rejected_by_name():
+    outputs, classes = draw_batch((3, 12, 4), "cross_entropy", seed=0)
     for reference in (
         outputs[:, :11], outputs[..., :3], outputs[:2], torch.cat([outputs, outputs]), outputs[0],
         outputs.unsqueeze(0), outputs / 0, "none", outputs[:0], outputs.softmax(-1), np.array([None] * 12),
     ):  # fmt: skip
-        assert refused(outputs, classes, reference=reference).startswith("reference")
-    told = "reference has shape (2, 12, 4); allowed is that of outputs, (3, 12, 4)"
-    assert refused(outputs, classes, reference=outputs[:2]) == told
-    assert "all say the same" in refused(outputs, classes, reference=outputs[:1].expand(3, -1, -1))
+        assert rejected(outputs, classes, reference=reference).startswith("reference")
+    message = "reference has shape (2, 12, 4); allowed is that of outputs, (3, 12, 4)"
+    assert rejected(outputs, classes, reference=outputs[:2]) == message
+    assert "are all the same" in rejected(outputs, classes, reference=outputs[:1].expand(3, -1, -1))
 
 
-def test_probabilities_are_no_logits():
-    outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
-    of = outputs.softmax(-1)
-    for told in (of, of.float(), of.half(), of + 2e-4):
-        assert refused(told, classes) == "outputs look like probabilities; allowed are logits: take their logarithm"
-    for taken in (of.log(), of + 5e-4, of * 2 - 0.25):  # the last sums to 1
-        diagnose(taken, classes, loss="cross_entropy")
-    diagnose(of, of[0], loss="squared_error")  # values to predict like any others
+def test_probabilities_are_rejected_as_logits():
+    outputs, classes = draw_batch((3, 12, 4), "cross_entropy", seed=0)
+    probabilities = outputs.softmax(-1)
+    for values in (probabilities, probabilities.float(), probabilities.half(), probabilities + 2e-4):
+        assert rejected(values, classes) == "outputs look like probabilities; allowed are logits: take their logarithm"
+    for values in (probabilities.log(), probabilities + 5e-4, probabilities * 2 - 0.25):  # the last sums to 1
+        diagnose(values, classes, loss="cross_entropy")
+    diagnose(probabilities, probabilities[0], loss="squared_error")  # regression targets may be probabilities
 
 
 def test_bfloat16_learners_in_a_list():
-    """numpy knows no bfloat16."""
-    outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
-    learners = [of.bfloat16().requires_grad_() for of in outputs]
+    """numpy has no bfloat16."""
+    outputs, classes = draw_batch((3, 12, 4), "cross_entropy", seed=0)
+    learners = [learner.bfloat16().requires_grad_() for learner in outputs]
     assert str(diagnose(learners, classes, loss="cross_entropy")) == str(
         diagnose(outputs.bfloat16(), classes, loss="cross_entropy")
     )
     np.testing.assert_allclose(as_tensor(debias(learners), "outputs").float(), debias(outputs), atol=0.1)
 
 
-def test_learners_of_different_shapes_are_refused_in_one_line():
-    outputs, classes = draw((), 3, 12, 4, "cross_entropy", seed=0)
-    told = "outputs are tensors of different shapes; allowed are those of one"
-    assert refused([outputs[0], outputs[1, :11]], classes) == refused([outputs[0], outputs[1, 0]], classes) == told
+def test_learners_of_different_shapes_are_rejected_in_one_line():
+    outputs, classes = draw_batch((3, 12, 4), "cross_entropy", seed=0)
+    message = "outputs are tensors of different shapes; allowed are tensors of one shape"
+    assert rejected([outputs[0], outputs[1, :11]], classes) == rejected([outputs[0], outputs[1, 0]], classes) == message

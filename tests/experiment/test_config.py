@@ -1,12 +1,16 @@
 """Keys, their values and their checks; identity; every shipped profile."""
 
+import copy
 import dataclasses
+import pickle
+from decimal import Decimal
 
 import numpy as np
 import pytest
 from checkout import ROOT
 
 from jointens import Experiment, InputError
+from jointens.experiment.identity import read_identity
 from jointens.reports.scales import AUTHORS, SCALES
 
 PROFILES = sorted((ROOT / "notebooks" / "profiles").glob("*.yml"))
@@ -88,11 +92,64 @@ def test_numbers_of_numpy_and_ranges_are_taken():
         ({"beta_vals": [-0.0, 0.0]}, "no two the same"),
         ({"beta_vals": [0.3, 0.1 + 0.2]}, "no two the same"),
         ({"hidden": ["wide"]}, "hidden is 'wide'; allowed is a whole number"),
+        ({"hidden": ["3"]}, "hidden is '3'; allowed is a whole number"),
+        ({"hidden": [1, True]}, "hidden is True; allowed is a whole number"),
+        ({"num_epochs": "1:30"}, "num_epochs is '1:30'; allowed is a whole number"),
+        ({"train_size": " "}, "train_size is ' '; allowed is a whole number"),
+        ({"lr_switch": 0}, "lr_switch is 0; allowed is at least 1"),
+        ({"lr_switch": [3, 0]}, "lr_switch is 0; allowed is at least 1"),
+        ({"lr_switch": [3, "x"]}, "lr_switch is 'x'; allowed is a whole number"),
+        ({"lr_switch": "x"}, "lr_switch is 'x'; allowed is a whole number"),
+        ({"target": 3}, "target is 3; allowed is a text"),
+        ({"dataset": None}, "dataset is None; known are digits"),
+        ({"dataset": "csv:"}, "dataset is 'csv:'; allowed is csv:PATH"),
+        ({"label_noise": Decimal("0.5")}, "allowed is a finite number"),
+        ({"momentum": 2, "num_epochs": 0}, "momentum is 2.0; allowed is at most 1"),  # the first key of several
+        ({"momentum": 2, "num_learner": 3}, "unknown key 'num_learner'; the nearest known one is 'num_learners'"),
     ],
 )
 def test_bad_values_are_named(keys, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         Experiment(**keys)
+    assert "\n" not in str(caught.value)
+
+
+def test_texts_follow_yaml_1_2_and_the_words_of_1_1_for_true_and_false_stay():
+    experiment = Experiment(num_epochs="010", seeds="[007, 010]", tag="010", stack="no", download="Yes")
+    assert (experiment.num_epochs, experiment.seeds, experiment.tag) == (10, (7, 10), "010")
+    assert experiment.stack is False and experiment.download is True
+
+
+def test_paths_are_taken_as_texts(tmp_path):
+    assert Experiment(out=tmp_path, data_root=tmp_path).out == str(tmp_path)
+
+
+def test_replacing_a_key_reads_and_checks_it():
+    experiment = Experiment(num_epochs=3)
+    assert dataclasses.replace(experiment, num_epochs="4", seeds=2) == Experiment(num_epochs=4, seeds=[2])
+    for keys, message in (
+        ({"num_epochs": 0}, "num_epochs is 0; allowed is at least 1"),
+        ({"dataset": "diabetes"}, "loss is cross_entropy; diabetes allows squared_error"),
+        ({"num_epoch": 4}, "unknown key 'num_epoch'; the nearest known one is 'num_epochs'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            dataclasses.replace(experiment, **keys)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        experiment.num_epochs = 4
+    assert tuple(field.name for field in dataclasses.fields(Experiment)) == Experiment.names()
+
+
+def test_experiments_are_equal_if_their_keys_are_and_survive_being_copied():
+    experiment = Experiment(seeds=[1], loss="cross_entropy")
+    assert experiment.hash and experiment == Experiment(seeds=1) and hash(experiment) == hash(Experiment(seeds=1))
+    for copied in (copy.deepcopy(experiment), pickle.loads(pickle.dumps(experiment))):
+        assert copied == experiment and copied.hash == experiment.hash
+
+
+def test_every_key_belongs_to_the_identity_or_to_how_it_runs():
+    assert sorted(Experiment.identity_keys() + Experiment.run_keys()) == sorted(Experiment.names())
+    assert {"numbers", *Experiment.identity_keys()} == set(Experiment().identity())
+    assert Experiment.run_keys()[:2] == ("beta_vals", "seeds") and "device" in Experiment.run_keys()
 
 
 def test_an_unknown_key_is_told_with_the_nearest_known_one():
@@ -106,6 +163,7 @@ def test_an_unknown_key_is_told_with_the_nearest_known_one():
         ("sed: [0]\n", "profile.yml: unknown key 'sed'; the nearest known one is 'seeds'"),
         ("- a\n", "holds a list; allowed are lines `key: value`"),
         ("a: [\n", "is not YAML"),
+        ("seeds: [0]\nnum_epochs: 3\nseeds: [1]\n", 'is not YAML .line 3: a second value for the key "seeds"'),
         ("seeds: 2020-13-45\n", "is not YAML"),
         ("false\n", "holds a bool"),
     ],
@@ -116,6 +174,16 @@ def test_bad_profiles_are_named_in_one_line(tmp_path, text, message):
     with pytest.raises(InputError, match=message) as caught:
         Experiment.from_profile(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_profile_is_yaml_1_2(tmp_path):
+    path = tmp_path / "profile.yml"
+    path.write_text("dataset: diabetes\nnum_epochs: 010   # ten\nseeds: [007, 010]\nlearning_rate: 5e-4\n")
+    experiment = Experiment.from_profile(path)
+    assert (experiment.num_epochs, experiment.seeds, experiment.learning_rate) == (10, (7, 10), 5e-4)
+    path.write_text("num_epochs: 1:30\n")
+    with pytest.raises(InputError, match="num_epochs is '1:30'; allowed is a whole number"):
+        Experiment.from_profile(path)
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
@@ -151,6 +219,17 @@ def test_the_hash_does_not_drift():
     """A changed default, or a changed way to hash, orphans every results folder there is: not by accident."""
     assert Experiment().hash == "3ffc9707"
     assert Experiment(train_size=400, label_noise=0.2).hash == "a7f18d1e"
+
+
+def test_an_identity_that_yaml_1_1_wrote_is_read_as_it_was(tmp_path):
+    """PyYAML put no quotes around texts such as 12e4, which YAML 1.2 takes for numbers."""
+    (tmp_path / "experiment.yml").write_text(
+        "numbers: 2\ndataset: csv:/a.csv\ntarget: 12e4\nweight_decay: 1.0e-07\n"
+        "content: 1234567890123e45\nhash: 12e45678\n"
+    )
+    assert read_identity(tmp_path) == {
+        "numbers": 2, "dataset": "csv:/a.csv", "target": "12e4", "weight_decay": 1e-7, "content": "1234567890123e45",
+    }  # fmt: skip
 
 
 def test_linear_falls_at_every_epoch_down_to_zero_after_the_last():

@@ -1,21 +1,22 @@
-"""The algebra: identities, gradients against their closed forms, and what is refused."""
+"""Tests of the decomposition: identities, agreement with torch's losses, precision, and rejected input."""
 
 import functools
 
 import pytest
 import torch
-from drawing import CASES, draw, draws
+from drawing import CASES, draws
 from torch.nn.functional import cross_entropy
 
 from jointens import decompose, ensemble_output, joint_objective
-from jointens.losses.decomposition import decompose_unchecked
+from jointens.losses import decompose_unchecked
+from jointens.theory import draw_batch
 
 
 @pytest.mark.parametrize(("loss", "average"), CASES)
 def test_ensemble_is_individual_minus_diversity(loss, average):
     @draws
     def check(lead, num_learners, batch, num_outputs, seed):
-        outputs, targets = draw(lead, num_learners, batch, num_outputs, loss, seed)
+        outputs, targets = draw_batch((*lead, num_learners, batch, num_outputs), loss, seed)
         parts = decompose(outputs, targets, loss=loss, average=average)
         assert parts.individual.shape == parts.ensemble.shape == parts.diversity.shape == (*lead, batch)
         torch.testing.assert_close(parts.ensemble, parts.individual - parts.diversity, rtol=0, atol=1e-10)
@@ -27,7 +28,7 @@ def test_ensemble_is_individual_minus_diversity(loss, average):
 def test_score_diversity_is_the_mean_kl_from_the_ensemble_and_not_negative(
     lead, num_learners, batch, num_outputs, seed
 ):
-    outputs, targets = draw(lead, num_learners, batch, num_outputs, "cross_entropy", seed)
+    outputs, targets = draw_batch((*lead, num_learners, batch, num_outputs), "cross_entropy", seed)
     ensemble = outputs.mean(-3, keepdim=True).log_softmax(-1)
     kl = (ensemble.exp() * (ensemble - outputs.log_softmax(-1))).sum(-1).mean(-2)
     diversity = decompose(outputs, targets).diversity
@@ -37,7 +38,7 @@ def test_score_diversity_is_the_mean_kl_from_the_ensemble_and_not_negative(
 
 @draws
 def test_squared_error_diversity_is_the_variance(lead, num_learners, batch, num_outputs, seed):
-    outputs, targets = draw(lead, num_learners, batch, num_outputs, "squared_error", seed)
+    outputs, targets = draw_batch((*lead, num_learners, batch, num_outputs), "squared_error", seed)
     variance = outputs.var(-3, correction=0).sum(-1)
     diversity = decompose(outputs, targets, loss="squared_error").diversity
     torch.testing.assert_close(diversity, variance, rtol=0, atol=1e-10)
@@ -45,8 +46,8 @@ def test_squared_error_diversity_is_the_variance(lead, num_learners, batch, num_
 
 @draws
 def test_losses_are_those_of_torch(lead, num_learners, batch, num_outputs, seed):
-    """Individual and ensemble loss against torch's own cross-entropy, one learner at a time."""
-    outputs, targets = draw((), num_learners, batch, num_outputs, "cross_entropy", seed)
+    """Compare individual and ensemble loss with torch's cross-entropy, one learner at a time."""
+    outputs, targets = draw_batch((num_learners, batch, num_outputs), "cross_entropy", seed)
     probabilities = outputs.softmax(-1)
     plain = torch.stack([cross_entropy(scores, targets, reduction="none") for scores in outputs]).mean(0)
     released = torch.stack([cross_entropy(p, targets, reduction="none") for p in probabilities]).mean(0)
@@ -63,7 +64,7 @@ def test_losses_are_those_of_torch(lead, num_learners, batch, num_outputs, seed)
 
 @pytest.mark.parametrize(("loss", "average"), CASES)
 def test_the_ensembles_loss_is_the_loss_of_the_ensembles_output(loss, average):
-    outputs, targets = draw((3,), 4, 5, 6, loss, seed=1)
+    outputs, targets = draw_batch((3, 4, 5, 6), loss, seed=1)
     joint = ensemble_output(outputs, loss=loss, average=average)
     parts = decompose(outputs, targets, loss=loss, average=average)
     if loss == "squared_error":
@@ -73,8 +74,8 @@ def test_the_ensembles_loss_is_the_loss_of_the_ensembles_output(loss, average):
     torch.testing.assert_close(parts.ensemble, expected, rtol=0, atol=1e-10)
 
 
-def test_a_beta_for_each_run():
-    outputs, targets = draw((2, 3), 4, 5, 6, "cross_entropy", seed=6)
+def test_beta_may_differ_between_runs():
+    outputs, targets = draw_batch((2, 3, 4, 5, 6), "cross_entropy", seed=6)
     parts = decompose(outputs, targets)
     betas = torch.tensor([[0.0, 0.5, 1.0]], dtype=torch.float64)
     objective = joint_objective(parts, betas)
@@ -86,8 +87,8 @@ def test_a_beta_for_each_run():
 
 @pytest.mark.parametrize(("loss", "average"), CASES)
 def test_weights(loss, average):
-    """Uniform weights change nothing, all weight on one learner leaves that learner, and the identity holds."""
-    outputs, targets = draw((2,), 3, 4, 5, loss, seed=7)
+    """Uniform weights are the default, all weight on one learner gives that learner, and the identity holds."""
+    outputs, targets = draw_batch((2, 3, 4, 5), loss, seed=7)
     plain = decompose(outputs, targets, loss=loss, average=average)
     uniform = decompose(
         outputs, targets, loss=loss, average=average, weights=torch.full((3,), 1 / 3, dtype=torch.float64)
@@ -103,7 +104,7 @@ def test_weights(loss, average):
 
 @pytest.mark.parametrize("average", ["scores", "probabilities", "released"])
 def test_stable_for_large_logits(average):
-    """float32 logits of ±200 against the same in float64; the gradient stays finite."""
+    """float32 logits of ±200 agree with float64, and the gradient stays finite."""
     signs = torch.randint(2, (5, 8, 10), generator=torch.Generator().manual_seed(8)) * 2 - 1
     outputs, targets = (200.0 * signs).requires_grad_(), torch.arange(8)
     parts, exact = (decompose(o, targets, average=average) for o in (outputs, outputs.detach().double()))
@@ -115,8 +116,8 @@ def test_stable_for_large_logits(average):
 
 @pytest.mark.parametrize(("scale", "spread", "offset"), [(20, 0.01, 0), (200, 0.5, 0), (1, 0.1, 1000)])
 def test_small_score_diversity_is_exact_and_not_negative_in_float32(scale, spread, offset):
-    chance = torch.Generator().manual_seed(12)
-    common, own = torch.randn(1, 200, 10, generator=chance), torch.randn(5, 200, 10, generator=chance)
+    generator = torch.Generator().manual_seed(12)
+    common, own = torch.randn(1, 200, 10, generator=generator), torch.randn(5, 200, 10, generator=generator)
     outputs, targets = offset + scale * common + spread * own, torch.zeros(200, dtype=torch.int64)
     diversity = decompose(outputs, targets).diversity
     exact = decompose(outputs.double(), targets).diversity
@@ -124,8 +125,8 @@ def test_small_score_diversity_is_exact_and_not_negative_in_float32(scale, sprea
     assert diversity.min() > -1e-6
 
 
-def test_parts_come_out_of_vmap():
-    outputs, targets = draw((3,), 4, 5, 6, "cross_entropy", seed=13)
+def test_the_unchecked_core_runs_under_vmap():
+    outputs, targets = draw_batch((3, 4, 5, 6), "cross_entropy", seed=13)
     core = functools.partial(decompose_unchecked, loss="cross_entropy", average="scores")
     for mapped, plain in zip(torch.func.vmap(core)(outputs, targets), decompose(outputs, targets), strict=True):
         torch.testing.assert_close(mapped, plain)
@@ -133,7 +134,7 @@ def test_parts_come_out_of_vmap():
 
 @pytest.mark.parametrize("average", ["scores", "probabilities", "released"])
 def test_float32_inside_under_autocast(average):
-    outputs, targets = draw((), 5, 6, 10, "cross_entropy", seed=9)
+    outputs, targets = draw_batch((5, 6, 10), "cross_entropy", seed=9)
     half = outputs.to(torch.bfloat16)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         parts = decompose(half, targets, average=average, weights=torch.full((5,), 0.2))
@@ -144,13 +145,13 @@ def test_float32_inside_under_autocast(average):
 
 @pytest.mark.parametrize(("loss", "average"), CASES)
 def test_one_learner_has_no_diversity(loss, average):
-    outputs, targets = draw((), 1, 1, 4, loss, seed=10)
+    outputs, targets = draw_batch((1, 1, 4), loss, seed=10)
     parts = decompose(outputs, targets, loss=loss, average=average)
     torch.testing.assert_close(parts.diversity, torch.zeros(1, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
 def test_squared_error_targets_without_an_output_axis_and_shared_by_runs():
-    outputs, targets = draw((2,), 3, 4, 1, "squared_error", seed=11)
+    outputs, targets = draw_batch((2, 3, 4, 1), "squared_error", seed=11)
     full = decompose(outputs, targets, loss="squared_error")
     torch.testing.assert_close(decompose(outputs, targets[..., 0], loss="squared_error").ensemble, full.ensemble)
     shared = decompose(outputs, targets[0, :, 0], loss="squared_error")
@@ -187,12 +188,12 @@ CLASSES = torch.zeros(4, dtype=torch.int64)
         (OUTPUTS, CLASSES, {"weights": torch.tensor([-1.0, 1.0, 1.0])}, "non-negative"),
     ],
 )
-def test_bad_input_is_named(outputs, targets, keys, message):
+def test_bad_input_is_rejected(outputs, targets, keys, message):
     with pytest.raises(ValueError, match=message):
         decompose(outputs, targets, **keys)
 
 
-def test_a_beta_that_does_not_fit_the_runs():
+def test_a_beta_that_does_not_broadcast_is_rejected():
     parts = decompose(torch.zeros(2, 3, 4, 5), CLASSES)
     with pytest.raises(ValueError, match=r"\(3,\); allowed is what broadcasts over the runs \(2,\)"):
         joint_objective(parts, torch.zeros(3))

@@ -6,14 +6,27 @@ import pytest
 import torch
 
 from jointens import Experiment, InputError, make_learner
-from jointens.experiment.config import OPTIMISERS, SCHEDULERS
 from jointens.losses.decomposition import AVERAGES
 from jointens.models.ensemble import Ensemble, seeded_learners
 from jointens.models.learners import LEARNERS
-from jointens.training.trainer import Trainer
+from jointens.sweeps import build
+from jointens.sweeps.build import make_trainer
+from jointens.training import OPTIMISERS, SCHEDULERS
 
 CIFAR = (3, 32, 32)
 SMALL = [name for name, learner in LEARNERS.items() if "width" in learner.options]  # not those for ImageNet
+
+
+class Quarter(int):
+    """A `width` that makes layers narrower: a quarter of the channels, so a sixteenth of the weights."""
+
+    def __rmul__(self, size):
+        return max(8, size // 4)
+
+
+def narrow_learner(name, shape, classes):
+    """Make a base learner of the same architecture, with few enough weights to train all combinations."""
+    return make_learner(name, shape, classes, width=Quarter(1))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +87,7 @@ def test_a_learner_that_does_not_fit_is_told(keys, message):
 @pytest.mark.parametrize("name", SMALL)
 def test_stacked_and_looped_learners_give_the_same_outputs_and_gradients(name):
     """In evaluation mode, so without dropout; in float64, where only rounding is left between the two."""
-    learners = [of.double() for of in seeded_learners(lambda: make_learner(name, CIFAR, 4), 2, seed=0)]
+    learners = [learner.double() for learner in seeded_learners(lambda: narrow_learner(name, CIFAR, 4), 2, seed=0)]
     images, results = torch.randn(3, *CIFAR, dtype=torch.float64), []
     for stack in (True, False):
         ensemble = Ensemble(learners, stack=stack).eval()
@@ -96,16 +109,15 @@ def test_stacked_and_looped_training_reach_the_same_losses(name, small_sets, mon
     Loosely: batch-norm over so few examples makes float32's rounding a part in a thousand. That both compute the same
     is held by the test above, in float64.
     """
-    make = Experiment.make_learner
 
-    def without_dropout(self):
-        learner = make(self)
+    def without_dropout(experiment):
+        learner = narrow_learner(name, experiment.input_shape, experiment.about_data.num_outputs)
         for module in learner.modules():
             if isinstance(module, (torch.nn.Dropout, torch.nn.Dropout2d)):
                 module.p = 0.0
         return learner
 
-    monkeypatch.setattr(Experiment, "make_learner", without_dropout)
+    monkeypatch.setattr(build, "make_learner", without_dropout)
     small = {"train_size": 12, "val_size": 8, "test_size": 8, "batch_size": 6, "num_epochs": 1, "num_learners": 2}
     results = []
     for stack in (True, False):
@@ -113,7 +125,7 @@ def test_stacked_and_looped_training_reach_the_same_losses(name, small_sets, mon
             dataset="CIFAR-10", base_learner=name, data_root=small_sets, beta_vals=[0.5], seeds=[0], stack=stack,
             learning_rate=0.01, device="cpu", **small,
         )  # fmt: skip
-        (cell,) = Trainer(experiment, experiment.cells).run()
+        (cell,) = make_trainer(experiment, experiment.cells).run()
         results.append(cell.history)
     for split in ("train", "val"):
         for loss in ("individual", "ensemble"):
@@ -127,8 +139,9 @@ RATES = {"ExponentialLR": [0.01, 0.002], "Linear": [0.01, 0.005], "none": [0.01,
 
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-def test_every_combination_trains_two_steps(name, optimiser, small_sets):
+def test_every_combination_trains_two_steps(name, optimiser, small_sets, monkeypatch):
     """Every learner with every optimiser, schedule and average: two steps, the second after the rate has fallen."""
+    monkeypatch.setattr(build, "make_learner", lambda experiment: narrow_learner(name, experiment.input_shape, 10))
     assert set(RATES) == set(SCHEDULERS)
     moved = {}
     for scheduler, average in itertools.product(SCHEDULERS, AVERAGES):
@@ -137,7 +150,7 @@ def test_every_combination_trains_two_steps(name, optimiser, small_sets):
             data_root=small_sets, train_size=4, val_size=2, test_size=2, batch_size=4, num_epochs=2, lr_switch=[1],
             num_learners=2, beta_vals=[0.5], seeds=[0], learning_rate=0.01, device="cpu",
         )  # fmt: skip
-        trainer, steps = Trainer(experiment, experiment.cells), []
+        trainer, steps = make_trainer(experiment, experiment.cells), []
         before = {key: value.clone() for key, value in trainer.ensemble.weights().items()}
         step = trainer.optimiser.step
         trainer.optimiser.step = lambda step=step, steps=steps: (steps.append(1), step())

@@ -1,13 +1,12 @@
-"""Figures: what stands in them, and the stamp that says where their numbers come from."""
-
-import dataclasses
+"""Figures of the β sweep: their panels, their texts and their pictures."""
 
 import numpy as np
+import pytest
 import torch
 
 import jointens
-from jointens.data.registry import DATASETS
-from jointens.reports import beta_sweep
+from jointens.data import DATASETS
+from jointens.reports import beta_sweep, style
 
 
 def test_several_sweeps_stand_below_each_other_each_with_its_stamp(tiny):
@@ -15,28 +14,40 @@ def test_several_sweeps_stand_below_each_other_each_with_its_stamp(tiny):
     values = jointens.run(tiny(dataset="diabetes", train_size=None, learning_rate=0.01), progress=False)
     figure = beta_sweep.sweep(classes, values)
     assert [len(part.axes) for part in figure.subfigs] == [4, 3]
-    assert [part._supxlabel.get_text() for part in figure.subfigs] == [beta_sweep.stamp(of) for of in (classes, values)]
-    assert beta_sweep.stamp(classes).startswith("quick results · digits, 64 training examples · MLP, M = 2")
+    assert [part._supxlabel.get_text() for part in figure.subfigs] == [style.stamp(of) for of in (classes, values)]
+    assert style.stamp(classes).startswith("quick results · digits, 64 training examples · MLP, M = 2")
     alone = beta_sweep.sweep(classes)
-    assert len(alone.axes) == 4 and not alone.subfigs and alone._supxlabel.get_text() == beta_sweep.stamp(classes)
+    assert len(alone.axes) == 4 and not alone.subfigs and alone._supxlabel.get_text() == style.stamp(classes)
 
 
-def test_the_stamp_names_small_scale_and_paper_scale(small_sets, tiny):
-    keys = {"dataset": "CIFAR-10", "data_root": small_sets, "test_size": 20, "val_size": 20, "num_epochs": 1}
-    small = jointens.run(tiny(**keys, base_learner="CNN", seeds=[0]), progress=False)
-    assert beta_sweep.stamp(small).startswith("small-scale results · CIFAR-10, 64 training examples · CNN, M = 2")
-    assert " · cpu · " in beta_sweep.stamp(small)
-
-
-def test_the_stamp_names_a_precision_other_than_float32(tiny):
-    assert " · cpu in bfloat16 · " in beta_sweep.stamp(jointens.run(tiny(precision="bfloat16"), progress=False))
-
-
-def test_the_stamp_names_the_seeds_that_are_there(tiny):
-    experiment = tiny(seeds=[0, 1, 2], beta_vals=[0, 1])
-    jointens.run(dataclasses.replace(experiment, seeds=[0, 2]), progress=False)
-    jointens.run(dataclasses.replace(experiment, seeds=[1], beta_vals=[1]), progress=False)  # not whole: in no mean
-    assert "seeds 0, 2 ·" in beta_sweep.stamp(jointens.Results(experiment))
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"seeds": [0]},
+        {"beta_vals": [0.5]},
+        {"average": "released"},
+        {"beta_vals": [0, 1], "learning_rate": 1e30},
+        {"dataset": "diabetes", "train_size": None, "learning_rate": 0.01},
+    ],
+    ids=["sweep", "one seed", "one beta", "released", "diverged", "regression"],
+)
+def test_every_figure_draws_every_kind_of_results(tiny, tmp_path, keys):
+    results = jointens.run(tiny(**keys), progress=False)
+    drawn = {
+        "sweep": beta_sweep.sweep(results),
+        "training_curves": beta_sweep.training_curves(results, seed=results.experiment.seeds[0]),
+        "train_against_test": beta_sweep.train_against_test(results),
+    }
+    for name, figure in drawn.items():
+        texts = [text.get_text() for text in figure.findobj(match=lambda artist: hasattr(artist, "get_text"))]
+        shown = results.experiment.seeds[:1] if name == "training_curves" else None
+        assert style.stamp(results, shown) in texts, name
+        figure.savefig(tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
+    panels = {axes.get_ylabel().split(",")[0].split("\n")[0] for axes in drawn["sweep"].axes}
+    regression = "dataset" in keys
+    assert ("test accuracy" in panels) != regression and ("individual squared error" in panels) == regression
 
 
 def test_augmented_images_stand_beside_torchvisions():

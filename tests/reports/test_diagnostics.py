@@ -10,7 +10,7 @@ import jointens
 from jointens import InputError
 from jointens.analysis import sweep_diagnostics
 from jointens.authors.results import convert
-from jointens.reports import diagnostics, published_tables
+from jointens.reports import diagnostics, published_tables, style
 from jointens.reports.published_tables import COLUMNS
 
 
@@ -39,7 +39,7 @@ def test_the_course_shows_training_and_test_data_of_each_beta(regression):
             x, y = line(axes, f"β = 1, {data}")
             np.testing.assert_array_equal(x, [1, 2])
             np.testing.assert_allclose(y, rows.groupby("epoch")[loss].mean())
-    assert figure._supxlabel.get_text() == jointens.figures.stamp(regression)
+    assert figure._supxlabel.get_text() == style.stamp(regression)
 
 
 @pytest.mark.parametrize("keys", [{}, {"measure_test": True, "measured_size": 0}, {"measured_size": 20}])
@@ -137,7 +137,7 @@ def test_the_four_sets_have_a_column_each_with_paired_differences():
 
 
 def test_what_is_published_is_whole_and_of_the_shipped_profiles():
-    tables = published_tables.published_tables()
+    tables = published_tables.read_tables()
     assert list(tables) == ["bioconcentration", "facebook", "weather", "abalone"]
     for name, of in tables.items():
         shipped = jointens.Experiment.from_profile(f"notebooks/profiles/{name}.yml")

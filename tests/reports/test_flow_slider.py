@@ -119,7 +119,7 @@ def test_every_time_has_its_frame(page):
     assert (control["min"], control["max"], control["value"]) == ("0", "60", "60")
     for time, frame, index in zip(TIMES.tolist(), frames, range(61), strict=True):
         assert frame["time"] == f"{time:.2f}"
-        assert frame["told"] == slider().told(index)
+        assert frame["told"] == slider().describe(index)
         assert len(frame["panels"]) == 4
         for panel, path in zip(frame["panels"], flows().values(), strict=True):
             assert panel["losses"] == numbers(path, index)

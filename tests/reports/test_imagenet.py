@@ -7,47 +7,29 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from in_training import in_training
 from torchvision.io import decode_image
 
-import jointens
 from jointens import Cell, Experiment, Results
-from jointens.data.image_files import evaluation_transform
-from jointens.reports import beta_sweep, imagenet
+from jointens.data import evaluation_transform
+from jointens.reports import beta_sweep, imagenet, style
+from jointens.sweeps import load_data
 
-pytestmark = pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")  # image_loading.py: why
+pytestmark = pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")  # image_files.py: why
 BETAS = (0, 1)
 STEPS = [2, 4, 6, 8, 10, 12]
 
 
-@pytest.fixture(scope="module")
-def trained(toy_root, tmp_path_factory):
+@pytest.fixture
+def trained(toy_run):
     """Two seeds, of which a figure shows one, and a β that is no end."""
-    experiment = Experiment(
-        dataset="toy-imagenet", base_learner="MLP", hidden=[8], image_size=32, num_learners=3, average="probabilities",
-        train_size=96, val_size=48, batch_size=16, validate_every=2, num_epochs=2, measured_size=24, seeds=[0, 1],
-        beta_vals=[0, 0.5, 1], learning_rate=0.05, device="cpu", data_root=str(toy_root), store_outputs=False,
-        out=str(tmp_path_factory.mktemp("runs")),
-    )  # fmt: skip
-    return jointens.run(experiment, progress=False)
+    return toy_run
 
 
 @pytest.fixture
-def in_training(trained, tmp_path):
+def unfinished(trained, tmp_path):
     """The results as they are while these cells are trained."""
-
-    def make(*cells, validations=6):
-        results = Results(trained.experiment, shutil.copytree(trained.folder, tmp_path / "run"))
-        (results.folder / "unfinished").mkdir()
-        for cell in cells:
-            record = results.read(cell) | {"test": {"best": None, "last": None}}
-            history = record["history"]
-            for lists in (history, history["val"], history["train"]):
-                lists |= {name: of[:validations] for name, of in lists.items() if isinstance(of, list)}
-            results.unfinished_path(cell).write_text(json.dumps(record))
-            results.path(cell).unlink()
-        return results
-
-    return make
+    return lambda *cells, validations=6: in_training(trained, tmp_path / "run", *cells, validations=validations)
 
 
 def lines(axes):
@@ -55,15 +37,15 @@ def lines(axes):
 
 
 def points(line):
-    return [np.asarray(of, dtype=float).tolist() for of in line.get_data()]
+    return [np.asarray(values, dtype=float).tolist() for values in line.get_data()]
 
 
 # ---- losses
 
 
-def losses_are_drawn(figure, of, *, validations=None):
-    """Whether both panels show what the history of `of` says, the joint one as far as it has come."""
-    history = of.history()
+def losses_are_drawn(figure, results, *, validations=None):
+    """Check that both panels show the history, the joint one as far as it has come."""
+    history = results.history()
     assert [axes.get_title() for axes in figure.axes] == ["β = 0, independent", "β = 1, joint"]
     for beta, axes in zip(BETAS, figure.axes, strict=True):
         number = validations if beta == 1 else None
@@ -84,20 +66,18 @@ def test_losses_are_those_of_the_history(trained):
     assert losses_are_drawn(figure, trained)
     assert figure.axes[0].get_shared_y_axes().joined(*figure.axes)
     assert len(figure.legends[0].get_texts()) == 6
-    assert figure._supxlabel.get_text() == beta_sweep.stamp(trained, [1]) and "seed 1 ·" in beta_sweep.stamp(
-        trained, [1]
-    )
+    assert figure._supxlabel.get_text() == style.stamp(trained, [1]) and "seed 1 ·" in style.stamp(trained, [1])
 
 
 @pytest.mark.parametrize("validations", [1, 4])
-def test_losses_of_a_cell_in_training_are_drawn_as_far_as_it_has_come(trained, in_training, validations):
-    results = in_training(Cell(1, 1), validations=validations)
+def test_losses_of_a_cell_in_training_are_drawn_as_far_as_it_has_come(trained, unfinished, validations):
+    results = unfinished(Cell(1, 1), validations=validations)
     assert losses_are_drawn(imagenet.losses(results, seed=1), trained, validations=validations)
 
 
-def test_losses_of_the_first_cell_in_training_stand_alone(in_training, trained):
+def test_losses_of_the_first_cell_in_training_stand_alone(unfinished, trained):
     """Nothing is finished yet, and of joint training there is nothing at all."""
-    results = in_training(*trained.experiment.cells)
+    results = unfinished(*trained.experiment.cells)
     results.unfinished_path(Cell(1, 1)).unlink()
     figure = imagenet.losses(results, seed=1)
     independent, joint = figure.axes
@@ -105,9 +85,9 @@ def test_losses_of_the_first_cell_in_training_stand_alone(in_training, trained):
     assert " · cpu · " in figure._supxlabel.get_text()
 
 
-def test_losses_without_training_metrics_are_those_of_validation(in_training, trained):
+def test_losses_without_training_metrics_are_those_of_validation(unfinished, trained):
     """As those of the authors' code, or with measured_size 0."""
-    results = in_training()
+    results = unfinished()
     for file in results.folder.glob("cells/*.json"):
         record = json.loads(file.read_text())
         del record["history"]["train"]
@@ -119,8 +99,8 @@ def test_losses_without_training_metrics_are_those_of_validation(in_training, tr
 # ---- training curves
 
 
-def curves_are_drawn(figure, of, *, validations=None):
-    history, learners = of.history(), of.learner_history()
+def curves_are_drawn(figure, results, *, validations=None):
+    history, learners = results.history(), results.learner_history()
     assert [axes.get_title() for axes in figure.axes] == ["β = 0, independent", "β = 1, joint"]
     for beta, axes in zip(BETAS, figure.axes, strict=True):
         number = validations if beta == 1 else None
@@ -133,7 +113,7 @@ def curves_are_drawn(figure, of, *, validations=None):
             [STEPS[:number], [100 * value for value in values[:number]]] for values in of_each
         ]
         assert points(ensemble) == [STEPS[:number], [100 * value for value in own["accuracy"].tolist()[:number]]]
-        assert ensemble.get_color() == beta_sweep.ENSEMBLE_COLOUR != each[0].get_color()
+        assert ensemble.get_color() == style.ENSEMBLE_COLOUR != each[0].get_color()
     return True
 
 
@@ -144,14 +124,14 @@ def test_training_curves_have_a_line_for_each_learner_and_the_ensemble(trained):
     assert figure.axes[0].get_ylabel() == "validation accuracy, %"
 
 
-def test_training_curves_of_a_cell_in_training_are_drawn_as_far_as_it_has_come(trained, in_training):
-    results = in_training(Cell(1, 1), validations=4)
+def test_training_curves_of_a_cell_in_training_are_drawn_as_far_as_it_has_come(trained, unfinished):
+    results = unfinished(Cell(1, 1), validations=4)
     assert curves_are_drawn(beta_sweep.training_curves(results, seed=1), trained, validations=4)
 
 
-def test_results_that_are_opened_while_they_are_trained_have_both_panels(trained, in_training):
+def test_results_that_are_opened_while_they_are_trained_have_both_panels(trained, unfinished):
     """As the chapter opens what is saved: of the folder alone, which names its β by its files."""
-    folder = in_training(Cell(1, 0), Cell(1, 1), validations=4).folder
+    folder = unfinished(Cell(1, 0), Cell(1, 1), validations=4).folder
     shutil.rmtree(folder / "cells")
     (folder / "cells").mkdir()
     for file in trained.folder.glob("cells/beta=0,*.json"):
@@ -173,7 +153,7 @@ def test_pictures_are_images_of_validation_above_and_of_training_below(trained, 
     experiment = trained.experiment
     figure = imagenet.pictures(experiment, columns=4)
     above, below = (pictures_in(figure.axes[row : row + 4]) for row in (0, 4))
-    val = experiment.load_data(0).val
+    val = load_data(experiment, 0).val
     show = evaluation_transform(32)
     for row, shown in zip((0, 15, 31, 47), above, strict=True):  # evenly from the first to the last
         assert np.array_equal(shown, show(decode_image(str(val.path(row)))).permute(1, 2, 0))
@@ -194,7 +174,7 @@ def test_pictures_below_are_cropped_at_random_as_training_sees_them(trained):
         for of in (experiment, experiment, dataclasses.replace(experiment, seeds=[1]))
     )
     assert np.array_equal(first, again) and not np.array_equal(first, other)
-    train, show = experiment.load_data(0).train, evaluation_transform(32)
+    train, show = load_data(experiment, 0).train, evaluation_transform(32)
     centres = {show(decode_image(str(train.path(row)))).permute(1, 2, 0).numpy().tobytes() for row in range(len(train))}
     assert not centres & {picture.tobytes() for picture in first}
 
@@ -225,7 +205,7 @@ def test_without_images_the_figure_says_so(tmp_path):
 def test_with_a_damaged_image_the_figure_says_so(trained, toy_root, tmp_path):
     shutil.copytree(toy_root / "toy-imagenet", tmp_path / "toy-imagenet")
     experiment = dataclasses.replace(trained.experiment, data_root=str(tmp_path))
-    experiment.load_data(0).val.path(0).write_bytes(b"no image")
+    load_data(experiment, 0).val.path(0).write_bytes(b"no image")
     figure = imagenet.pictures(experiment)
     assert figure._supxlabel.get_text().startswith("no images to show: ") and not figure.axes[0].images
     assert "damaged" in figure._supxlabel.get_text()

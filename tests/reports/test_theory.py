@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 import jointens
 from jointens import decompose, joint_objective
 from jointens.reports import theory
-from jointens.reports.beta_sweep import AVERAGE_NAMES
+from jointens.reports.style import AVERAGE_NAMES
 
 BETAS = (0.0, 0.5, 1.0)
 

@@ -11,10 +11,10 @@ import authors
 import jupytext
 import nbformat
 import pytest
-import yaml
 from checkout import ROOT
 
 from jointens import Experiment
+from jointens.common.yaml_json import read_yaml
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 import theorems
@@ -62,7 +62,7 @@ def test_the_quick_profile_is_the_parameters_of_the_chapter(chapter, profile):
     exec(parameters, values)  # assignments of plain values
     del values["__builtins__"]
     values = {name: value for name, value in values.items() if value is not None}
-    assert values == yaml.safe_load((ROOT / "notebooks" / "profiles" / f"{profile}.yml").read_text())
+    assert values == read_yaml((ROOT / "notebooks" / "profiles" / f"{profile}.yml").read_text())
 
 
 @pytest.mark.parametrize("path", WITH_EXPERIMENT, ids=lambda path: path.stem)
@@ -105,8 +105,29 @@ def readme_commands():
     return [line.split(" # ")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
+# What is added to a command so that it trains in seconds; its own arguments stand.
+FEW = {"papermill": '-p num_epochs 2 -p seeds "[0, 1]"', "diabetes.yml": 'num_epochs=2 "seeds=[0,1]"'}
+FEW_IMAGES = "train_size=40 val_size=20 test_size=20 num_epochs=1 num_learners=2 beta_vals=1 seeds=0 device=cpu"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """What stands for runs/ in the README's commands."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def diabetes(runs, shell):
+    """The results folder of the README's run on diabetes, which a later command shows."""
+    (command,) = [line for line in readme_commands() if "tag=diabetes" in line]
+    folder = Path(shell(f"{command} out={runs} {FEW['diabetes.yml']}").stdout.splitlines()[-1])
+    assert folder == runs / "diabetes"
+    return folder
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("command", readme_commands())
-def test_the_readmes_commands_run(command, tmp_path, shell, request):
+def test_the_readmes_commands_run(command, runs, shell, request):
     program, *arguments = shlex.split(command)
     if program == "make":  # whole builds: that the target is there and can be planned
         shell(["make", "--dry-run", *arguments])
@@ -116,17 +137,17 @@ def test_the_readmes_commands_run(command, tmp_path, shell, request):
         shell([program, "lab", "--version"])
         assert (ROOT / arguments[1]).exists()
     elif "cifar" in command or "--released" in command:  # as it stands, but on few images that need no download
-        small = "train_size=40 val_size=20 test_size=20 num_epochs=1 num_learners=2 beta_vals=1 seeds=0 device=cpu"
-        keys = f"data_root={request.getfixturevalue('cifar10_root')} out={tmp_path} {small}"
-        configs = authors.write(tmp_path / "configs" / "sweep", authors.SHIPPED)
+        keys = f"data_root={request.getfixturevalue('cifar10_root')} out={runs} {FEW_IMAGES}"
+        configs = authors.write(runs / "configs" / "sweep", authors.SHIPPED)
         shell(f"{command.replace('joint-ensembles/src/configs/sweep', str(configs))} {keys} download=false")
-    elif "show" in arguments:  # what the line before it has trained
-        (trained,) = [line for line in readme_commands() if "tag=diabetes" in line]
-        shell(f"{trained} out={tmp_path} seeds=0")
-        assert "β = 1" in shell(command.replace("runs/", f"{tmp_path}/")).stdout
+    elif "tag=diabetes" in arguments:
+        assert list(request.getfixturevalue("diabetes").glob("cells/*.json"))
+    elif "show" in arguments:
+        assert request.getfixturevalue("diabetes") == runs / arguments[-1].removeprefix("runs/")
+        assert "β = 1" in shell(command.replace("runs/", f"{runs}/")).stdout
     else:
         assert program in ("papermill", "python")
-        shell(command.replace("runs/", f"{tmp_path}/"))
+        shell(f"{command.replace('runs/', f'{runs}/')} {FEW.get(program, '')}")
 
 
 def test_the_readmes_python_runs():
@@ -141,12 +162,14 @@ def test_the_folder_that_reproduce_loads_is_the_quick_profiles():
     assert name == Experiment.from_profile(ROOT / "notebooks" / "profiles" / "digits.yml").name
 
 
+@pytest.mark.book
 def test_the_book_builds_without_a_warning(html):
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    toc = read_yaml((ROOT / "_toc.yml").read_text())
     pages = [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
     assert all((html / f"{page}.html").exists() for page in pages)
 
 
+@pytest.mark.book
 def test_the_books_pages_load_nothing_from_elsewhere(html):
     for page in html.rglob("*.html"):
         text = page.read_text()

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from checkout import ROOT
 
+pytestmark = [pytest.mark.book, pytest.mark.browser]
+
 WIDTHS = {"desk": 1280, "phone": 390}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 # Chromium calls home by itself; what is tested is what the pages ask for.

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 
 import jointens
 from jointens import InputError
+from jointens.common.yaml_json import read_yaml
 from jointens.data.splits import load_data
 from jointens.experiment.folder import Results
 from jointens.experiment.frames import AUTHORS_COLUMNS
@@ -72,7 +72,7 @@ def test_a_cell_holds_everything(tiny):
             assert outputs[f"test_outputs_{when}"].shape == (2, 497, 10)
             accuracy = (outputs[f"test_outputs_{when}"].mean(0).argmax(-1) == outputs["test_targets"]).mean()
             assert record["test"][when]["accuracy"] == pytest.approx(accuracy, abs=1e-6)
-    told = yaml.safe_load((results.folder / "experiment.yml").read_text())
+    told = read_yaml((results.folder / "experiment.yml").read_text())
     assert told["hash"] == experiment.hash and told["train_size"] == 64
 
 

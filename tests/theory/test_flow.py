@@ -1,4 +1,4 @@
-"""The toy ensemble's exact flow against steps along the gradient, and against the theorems about its end."""
+"""Tests of the exact gradient flow against numerical integration and against the theorems about its limit."""
 
 import functools
 
@@ -7,8 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jointens.theory.flow import gradient_flow, joint_end, responses
-from jointens.theory.gradients import output_gradient
+from jointens.theory import gradient_flow, joint_end, output_gradient, responses
 
 SEEDS = st.integers(0, 2**31)
 SIZES = st.integers(1, 5)
@@ -19,15 +18,15 @@ def normal(*shape, seed):
 
 
 def draw(num_learners, num_outputs, seed):
-    """Starts, a target, and responses with eigenvalues from 0.5 to 2 in random directions."""
-    chance = torch.Generator().manual_seed(seed)
-    axes, _ = torch.linalg.qr(torch.randn(num_learners, num_outputs, num_outputs, generator=chance).double())
-    speeds = 0.5 + 1.5 * torch.rand(num_learners, 1, num_outputs, generator=chance, dtype=torch.float64)
+    """Draw starts, a target, and responses with eigenvalues from 0.5 to 2 in random directions."""
+    generator = torch.Generator().manual_seed(seed)
+    axes, _ = torch.linalg.qr(torch.randn(num_learners, num_outputs, num_outputs, generator=generator).double())
+    speeds = 0.5 + 1.5 * torch.rand(num_learners, 1, num_outputs, generator=generator, dtype=torch.float64)
     starts, target = (
-        2 * torch.randn(shape, generator=chance, dtype=torch.float64)
+        2 * torch.randn(shape, generator=generator, dtype=torch.float64)
         for shape in ((num_learners, num_outputs), (num_outputs,))
     )
-    # The product's halves are rounded differently; the responses must be symmetric.
+    # Symmetrise: the two triangles of the product are rounded differently.
     drawn = (axes * speeds) @ axes.mT
     return starts, target, (drawn + drawn.mT) / 2
 
@@ -45,7 +44,7 @@ def draws(function=None, **more):
 
 @pytest.mark.parametrize("beta", [-0.5, 0.0, 0.5, 1.0, 1.2])
 def test_the_flow_follows_the_gradient_of_the_objective(beta):
-    """Runge and Kutta's fourth-order steps along −M A_i ∂L^β/∂f_i, with the gradient's closed form."""
+    """Fourth-order Runge–Kutta steps along −M A_i ∂L^β/∂f_i, with the gradient's closed form."""
     starts, target, speeds = draw(3, 2, seed=1)
 
     def velocity(learners):
@@ -81,7 +80,7 @@ def test_free_learners_keep_their_deviations_at_beta_one():
     deviations = path - path.mean(1, keepdim=True)
     torch.testing.assert_close(deviations, deviations[:1].expand_as(deviations), rtol=0, atol=1e-12)
     torch.testing.assert_close(path[-1].mean(0), target, rtol=0, atol=1e-12)
-    assert (path[-1] - target).norm(dim=-1).min() > 0.1  # no learner arrives
+    assert (path[-1] - target).norm(dim=-1).min() > 0.1  # no learner reaches the target
 
 
 def test_above_beta_one_deviations_grow_while_the_mean_arrives():
@@ -101,7 +100,7 @@ def test_independent_learners_move_as_if_alone():
     together = gradient_flow(starts, target, beta=0.0, times=when, responses=speeds)
     for index in range(4):
         one = slice(index, index + 1)
-        for beta in (0.0, 1.0):  # of one learner alone, all β train the same
+        for beta in (0.0, 1.0):  # for a single learner, β has no effect
             alone = gradient_flow(starts[one], target, beta=beta, times=when, responses=speeds[one])
             torch.testing.assert_close(together[:, one], alone, rtol=0, atol=1e-12)
     moved = starts.clone()
@@ -139,7 +138,7 @@ def test_learners_from_one_point_end_apart_if_their_responses_differ():
     torch.testing.assert_close(joint_end(start, target, equal), target.expand(3, -1), rtol=0, atol=1e-12)
 
 
-def test_the_flow_starts_at_the_starts_and_may_be_taken_up_again():
+def test_the_flow_starts_at_the_starts_and_can_be_continued():
     starts, target, speeds = draw(3, 2, seed=5)
     path = gradient_flow(starts, target, beta=0.7, times=times(0, 0.4, 1.1), responses=speeds)
     torch.testing.assert_close(path[0], starts, rtol=0, atol=1e-12)
@@ -149,7 +148,7 @@ def test_the_flow_starts_at_the_starts_and_may_be_taken_up_again():
 
 def test_the_flow_is_computed_in_float64():
     starts, target, speeds = draw(3, 2, seed=6)
-    singles = (of.float() for of in (starts, target, times(0, 1), speeds))
+    singles = (tensor.float() for tensor in (starts, target, times(0, 1), speeds))
     names = ("starts", "target", "times", "responses")
     path = gradient_flow(beta=0.5, **dict(zip(names, singles, strict=True)))
     assert path.dtype == torch.float64
@@ -169,9 +168,9 @@ def test_responses_are_fast_along_their_angle_and_slow_across_it():
 
 
 STARTS, TARGET, TIMES = normal(3, 2, seed=0), normal(2, seed=1), times(0, 1)
-ROUND = torch.eye(2, dtype=torch.float64).expand(3, -1, -1)
+IDENTITY = torch.eye(2, dtype=torch.float64).expand(3, -1, -1)
 SKEW = torch.tensor([[1.0, 0.5], [0.0, 1.0]], dtype=torch.float64).expand(3, -1, -1)
-ALMOST_ALL = torch.stack([ROUND[0], ROUND[0], -ROUND[0]])
+ONE_NEGATIVE = torch.stack([IDENTITY[0], IDENTITY[0], -IDENTITY[0]])
 
 
 @pytest.mark.parametrize(
@@ -185,14 +184,14 @@ ALMOST_ALL = torch.stack([ROUND[0], ROUND[0], -ROUND[0]])
         (STARTS, TARGET, TIMES.unsqueeze(0), None, r"times have shape \(1, 2\); allowed are finite numbers \(T,\)"),
         (STARTS[:0], TARGET, TIMES, None, r"starts \(0, 2\) and"),
         (torch.nan * STARTS, TARGET, TIMES, None, "NaN or infinite"),
-        (STARTS, TARGET, TIMES, ROUND[:2], r"responses have shape \(2, 2, 2\); allowed is \(3, 2, 2\)"),
-        (STARTS, TARGET, TIMES, ROUND[0], r"responses have shape \(2, 2\); allowed is \(3, 2, 2\)"),
+        (STARTS, TARGET, TIMES, IDENTITY[:2], r"responses have shape \(2, 2, 2\); allowed is \(3, 2, 2\)"),
+        (STARTS, TARGET, TIMES, IDENTITY[0], r"responses have shape \(2, 2\); allowed is \(3, 2, 2\)"),
         (STARTS, TARGET, TIMES, SKEW, "not all symmetric and positive definite"),
-        (STARTS, TARGET, TIMES, ALMOST_ALL, "not all symmetric and positive definite"),
-        (STARTS, TARGET, TIMES, 0 * ROUND, "not all symmetric and positive definite"),
-        (STARTS, TARGET, TIMES, torch.nan * ROUND, "not all symmetric and positive definite"),
+        (STARTS, TARGET, TIMES, ONE_NEGATIVE, "not all symmetric and positive definite"),
+        (STARTS, TARGET, TIMES, 0 * IDENTITY, "not all symmetric and positive definite"),
+        (STARTS, TARGET, TIMES, torch.nan * IDENTITY, "not all symmetric and positive definite"),
     ],
 )
-def test_bad_input_is_named(starts, target, when, speeds, message):
+def test_bad_input_is_rejected(starts, target, when, speeds, message):
     with pytest.raises(ValueError, match=message):
         gradient_flow(starts, target, beta=0.5, times=when, responses=speeds)

@@ -21,17 +21,14 @@ from torch._dynamo.utils import counters
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 import jointens
-from jointens import Ensemble, Experiment
-from jointens.common import device
-from jointens.common.device import WARM_UP, Step, choose_way, warn_if_emulated
-from jointens.common.errors import InputError
-from jointens.data import augmentation
-from jointens.data.splits import Data, Split
-from jointens.experiment.record import Cell
+from jointens import Cell, Ensemble, Experiment, InputError, make_learner
+from jointens.common import device, warn_if_emulated
+from jointens.data import Data, Split, augmentation
 from jointens.models import ensemble
-from jointens.models.learners import make_learner, resnet
-from jointens.training import trainer as trainer_module
-from jointens.training.trainer import Trainer
+from jointens.models.learners import resnet
+from jointens.sweeps import build, make_trainer
+from jointens.training import GraphedStep, choose_execution, cuda_graph
+from jointens.training.graphed_step import WARM_UP
 
 CPU = torch.device("cpu")
 
@@ -45,7 +42,7 @@ def images(root, **keys):
 
 
 def trained(experiment, recorder=None):
-    trainer = Trainer(experiment, experiment.cells)
+    trainer = make_trainer(experiment, experiment.cells)
     trainer.step.record = recorder
     return trainer, trainer.run()
 
@@ -82,10 +79,10 @@ def test_replayed_steps_on_images_are_augmented_and_dropped_anew(small_sets, sta
 
 
 def test_replayed_steps_keep_the_statistics_of_batch_norm(small_sets, monkeypatch):
-    def small(self):
+    def small(experiment):
         return resnet((1, 1), (3, 32, 32), 10, width=1)
 
-    monkeypatch.setattr(Experiment, "make_learner", small)
+    monkeypatch.setattr(build, "make_learner", small)
     experiment = images(small_sets, base_learner="ResNet18", beta_vals=[0.5], num_epochs=3)
     same(trained(experiment, record)[1], trained(experiment)[1])
 
@@ -104,13 +101,16 @@ def test_a_step_is_recorded_once_for_each_shape_and_again_after_forget():
         seen.append("recorded")
         return record(function)
 
-    step = Step(lambda values: kept.add_(values.sum()), recorder)
+    def add(values):
+        kept.add_(values.sum())
+
+    step = GraphedStep(recorder)
     for _ in range(WARM_UP + 2):
-        step(torch.ones(4))
-        step(torch.ones(2))
+        step(add, torch.ones(4))
+        step(add, torch.ones(2))
     assert seen == ["recorded"] * 2 and kept == 6 * (WARM_UP + 2)
     step.forget()
-    step(torch.full((4,), 2.0))
+    step(add, torch.full((4,), 2.0))
     assert seen == ["recorded"] * 3 and kept == 6 * (WARM_UP + 2) + 8
 
 
@@ -131,18 +131,18 @@ def test_a_step_that_cannot_be_recorded_is_told_in_one_line(monkeypatch):
     with pytest.raises(
         InputError, match=r"CUDA graph \(operation not permitted when .* capturing\); use execution=eager"
     ):
-        device.cuda_graph(waits)
+        cuda_graph(waits)
 
 
 def test_nothing_recorded_is_left_after_a_run(tiny):
-    trainer, recorded = Trainer(tiny(num_epochs=6), [Cell(0.0, 0)]), []
+    trainer, recorded = make_trainer(tiny(num_epochs=6), [Cell(0.0, 0)]), []
     trainer.step.record = lambda function: recorded.append(1) or record(function)
     trainer.run()
     assert recorded and not trainer.step._recorded
 
 
 def test_a_new_rate_is_recorded_anew(tiny):
-    trainer = Trainer(tiny(), [Cell(0.0, 0)])
+    trainer = make_trainer(tiny(), [Cell(0.0, 0)])
     forgotten = []
     trainer.step.forget = lambda: forgotten.append(1)
     for rate in (0.1, 0.1, 0.02):
@@ -157,14 +157,14 @@ def test_a_new_rate_is_recorded_anew(tiny):
 def pretended_gpu(monkeypatch):
     """Tensors say that they lie on a GPU, have shapes and no values; one that lies elsewhere, or whose value is asked
     for, is an error. Gradients are left out: autograd's threads for a GPU need one."""
-    gpu, make, trainers = torch.device("cuda:0"), Experiment.make_learner, []
+    gpu, make, trainers = torch.device("cuda:0"), build.make_learner, []
 
-    def learner(self):
+    def learner(experiment):
         with gpu:
-            return make(self)
+            return make(experiment)
 
-    def load(self, seed):
-        shape, dtype = ((3, 32, 32), torch.uint8) if self.dataset == "CIFAR-10" else ((1, 8, 8), torch.float32)
+    def load(experiment, seed):
+        shape, dtype = ((3, 32, 32), torch.uint8) if experiment.dataset == "CIFAR-10" else ((1, 8, 8), torch.float32)
         parts = [Split(torch.zeros(n, *shape, dtype=dtype), torch.zeros(n, dtype=torch.int64)) for n in (20, 10, 10)]
         return Data(*parts)
 
@@ -177,14 +177,14 @@ def pretended_gpu(monkeypatch):
         assert {tensor.device for tensor in (*parameters, *gradients)} == {gpu}
 
     def begin(experiment, cells):
-        trainers.append(Trainer(experiment, cells))
+        trainers.append(make_trainer(experiment, cells))
         return trainers[-1]
 
-    monkeypatch.setattr(Experiment, "make_learner", learner)
-    monkeypatch.setattr(Experiment, "load_data", load)
+    monkeypatch.setattr(build, "make_learner", learner)
+    monkeypatch.setattr(build, "load_data", load)
     monkeypatch.setattr(torch.Tensor, "backward", backward)
     monkeypatch.setattr(sys.modules["torch.optim.sgd"], "_fused_sgd", fused)  # knows no tensors without values
-    monkeypatch.setattr(trainer_module, "choose_device", lambda name: gpu)
+    monkeypatch.setattr(build, "choose_device", lambda name: gpu)
     monkeypatch.setattr(ensemble.copy, "deepcopy", lambda module: module)  # a copy would pretend by itself
     for kind in (Ensemble, nn.ModuleList):
         monkeypatch.setattr(kind, "to", lambda self, *place, **layout: self)
@@ -211,10 +211,10 @@ def pretended_gpu(monkeypatch):
 def test_an_epoch_on_a_gpu_has_everything_there_and_asks_for_no_value(pretended_gpu, keys):
     experiment = Experiment(**{"seeds": [0, 1], "batch_size": 8, "num_learners": 2, **keys})
     trainer = pretended_gpu(experiment, [Cell(0.0, 0), Cell(1.0, 0), Cell(0.5, 1)])
-    assert trainer.step.record is device.cuda_graph
+    assert trainer.step.record is cuda_graph
     trainer.step.record = None
     objective = trainer.train_epoch()
-    told = trainer.evaluate(trainer.feed.val)
+    told = trainer.evaluate(trainer.loader.val)
     assert objective.shape == told["ensemble"].shape == (3,) and told["learner_accuracy"].shape == (3, 2)
     assert all(tensor.is_cuda for tensor in (objective, *told.values()))
     (group,) = trainer.optimiser.param_groups
@@ -269,7 +269,7 @@ def test_streams_are_for_training_looped_learners_on_a_gpu(pretended_gpu, monkey
         trainer = pretended_gpu(Experiment(seeds=[0], batch_size=8, num_learners=4, **keys), [Cell(0.0, 0)])
         trainer.step.record = None
         trainer.train_epoch()
-        trainer.evaluate(trainer.feed.val)
+        trainer.evaluate(trainer.loader.val)
         assert calls == expected
         calls.clear()
 
@@ -287,12 +287,12 @@ def small_net():
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_compiled_learners_train_as_plain_ones_and_compile_once(small_sets, monkeypatch, make, precision):
     """Looped with batch-norm, and stacked. The smaller last batch and evaluation go without torch.compile."""
-    monkeypatch.setattr(Experiment, "make_learner", lambda self: make())
+    monkeypatch.setattr(build, "make_learner", lambda experiment: make())
     if not (shutil.which("c++") or shutil.which("g++")):
         pytest.skip("torch.compile needs a C++ compiler")
     experiment = images(small_sets, precision=precision, num_learners=3, num_epochs=3)
     plain = trained(experiment)[1]
-    choose_way("compiled", CPU)  # which compiles something to see whether that works
+    choose_execution("compiled", CPU)  # which compiles something to see whether that works
     torch._dynamo.reset()
     counters.clear()
     fused = trained(dataclasses.replace(experiment, execution="compiled"))[1]
@@ -310,18 +310,18 @@ def test_without_a_compiler_one_line_tells(tmp_path):
     assert done.stderr.count("\n") == 1 and not (tmp_path / "runs").exists()
 
 
-# --------------------------------------------------------------------------------------------- ways and precisions
+# ------------------------------------------------------------------------------ execution modes and precisions
 
 
-def test_ways_that_a_device_does_not_have():
+def test_execution_modes_that_a_device_does_not_have():
     gpu = torch.device("cuda")
-    assert [choose_way(None, place) for place in (CPU, gpu)] == ["eager", "graph"]
-    assert choose_way("eager", gpu) == "eager" and choose_way("streams", gpu) == "streams"
+    assert [choose_execution(None, place) for place in (CPU, gpu)] == ["eager", "graph"]
+    assert choose_execution("eager", gpu) == "eager" and choose_execution("streams", gpu) == "streams"
     for execution in ("graph", "streams", "compiled_streams"):
         with pytest.raises(
             InputError, match=f"execution is {execution}, which needs a GPU; a CPU allows eager and compiled"
         ):
-            choose_way(execution, CPU)
+            choose_execution(execution, CPU)
     with pytest.raises(
         InputError, match="execution is 'fast'; known are eager, graph, streams, compiled, compiled_streams"
     ):
@@ -330,7 +330,7 @@ def test_ways_that_a_device_does_not_have():
         Experiment(precision="half")
 
 
-def test_precision_is_part_of_the_identity_and_the_way_is_not(tiny):
+def test_precision_is_part_of_the_identity_and_execution_is_not(tiny):
     assert tiny().hash == tiny(execution="compiled").hash != tiny(precision="bfloat16").hash
     assert tiny().hash == tiny(precision="float32").hash
 
@@ -342,14 +342,14 @@ def test_bfloat16_reaches_the_losses_of_float32(small_sets, name, monkeypatch):
     monkeypatch.setattr(torch.nn.Dropout2d, "forward", lambda self, x: x)
     keys = {"base_learner": name, "train_size": 16, "num_epochs": 5, "beta_vals": [0.5], "learning_rate": 0.02}
     if name == "ResNet18":
-        monkeypatch.setattr(Experiment, "make_learner", lambda self: resnet((1, 1), (3, 32, 32), 10, width=1))
+        monkeypatch.setattr(build, "make_learner", lambda experiment: resnet((1, 1), (3, 32, 32), 10, width=1))
     results = []
     for precision in ("float32", "bfloat16"):
-        trainer, (cell,) = trained(images(small_sets, precision=precision, **keys))
+        trainer, (run,) = trained(images(small_sets, precision=precision, **keys))
         assert {value.dtype for value in trainer.ensemble.parameters()} == {torch.float32}
-        assert {cell.outputs[key].dtype for key in cell.outputs if "outputs" in key} == {torch.float32}
-        results.append(cell)
-    exact, rounded = ([*cell.history["objective"], *cell.history["val"]["ensemble"]] for cell in results)
+        assert {run.outputs[key].dtype for key in run.outputs if "outputs" in key} == {torch.float32}
+        results.append(run)
+    exact, rounded = ([*run.history["objective"], *run.history["val"]["ensemble"]] for run in results)
     assert rounded == pytest.approx(exact, rel=0.03)
     assert rounded != pytest.approx(exact, rel=1e-6)
 
@@ -367,7 +367,7 @@ def test_what_is_emulated_is_told(monkeypatch, tiny):
         warn_if_emulated("bfloat16", CPU)
 
 
-def test_provenance_names_the_way(tiny, tmp_path):
+def test_provenance_names_the_execution_mode(tiny, tmp_path):
     experiment = tiny(out=str(tmp_path), beta_vals=[0], seeds=[0], num_epochs=1)
     folder = jointens.run(experiment, progress=False).folder
     (cell,) = (folder / "cells").glob("*.json")

@@ -5,12 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jointens import Experiment
-from jointens.training.schedule import Schedule
+from jointens.sweeps import make_schedule
+from jointens.training import Schedule
 
 
 def course(experiment, shown):
     """The rate on the way to each validation, and whether training goes on after it, to its end."""
-    schedule, rates, goes_on = Schedule(experiment), [], []
+    schedule, rates, goes_on = make_schedule(experiment), [], []
     for is_best in shown:
         rates.append(schedule.rate)
         goes_on.append(schedule.after_validation(is_best))
@@ -81,20 +82,20 @@ def test_without_patience_training_never_stops():
 @pytest.mark.parametrize("shown", [[True] * 7, [False] * 7])
 def test_a_list_of_switches_is_heeded_whatever_validations_show(shown):
     experiment = Experiment(learning_rate=1, gamma=0.5, lr_switch=[2, 5])
-    assert not Schedule(experiment).looks_back
+    assert not make_schedule(experiment).depends_on_validation
     rates, goes_on = course(experiment, shown)
     assert rates == [1, 1, 0.5, 0.5, 0.5, 0.25, 0.25] and all(goes_on)
 
 
 def test_patience_ends_training_on_a_list_of_switches_too():
     experiment = Experiment(learning_rate=1, gamma=0.5, lr_switch=[2, 5], max_patience=3)
-    assert Schedule(experiment).looks_back
+    assert make_schedule(experiment).depends_on_validation
     assert course(experiment, [True, False, True, *[False] * 9]) == ([1, 1, 0.5, 0.5, 0.5, 0.25], [True] * 5 + [False])
 
 
 def test_linear_with_a_number_has_its_switches_that_far_apart():
     experiment = Experiment(scheduler="Linear", learning_rate=1, lr_switch=3, num_epochs=11)
-    assert experiment.switches == (3, 6, 9) and not Schedule(experiment).looks_back
+    assert experiment.switches == (3, 6, 9) and not make_schedule(experiment).depends_on_validation
     rates, _ = course(experiment, [True, False] * 6)
     assert rates == pytest.approx([1] * 3 + [0.75] * 3 + [0.5] * 3 + [0.25] * 3)
 
@@ -114,7 +115,7 @@ def test_none_keeps_the_rate(lr_switch):
 @pytest.mark.parametrize("lr_switch", [None, 2], ids=str)
 def test_none_can_run_out_of_patience(lr_switch):
     experiment = Experiment(scheduler="none", learning_rate=0.3, lr_switch=lr_switch, max_patience=4)
-    assert Schedule(experiment).looks_back
+    assert make_schedule(experiment).depends_on_validation
     assert course(experiment, [True, *[False] * 9]) == ([0.3] * 5, [True] * 4 + [False])
 
 
@@ -124,7 +125,7 @@ def test_a_schedule_goes_on_from_its_state(keys):
     shown = [True, False, False, False, True, False, False, False, False, False, False, False, False]
     whole, _ = course(experiment, shown)
     for done in range(len(whole)):
-        first, second = Schedule(experiment), Schedule(experiment)
+        first, second = make_schedule(experiment), make_schedule(experiment)
         for is_best in shown[:done]:
             first.after_validation(is_best)
         second.load_state(first.state())

@@ -4,18 +4,15 @@ import pytest
 import torch
 
 import jointens
-from jointens import Experiment, decompose, joint_objective, make_learner
-from jointens.common.device import choose_device
-from jointens.common.errors import InputError
-from jointens.data.registry import DATASETS
-from jointens.experiment.record import Cell
-from jointens.models.ensemble import Ensemble
-from jointens.training.schedule import learning_rate
-from jointens.training.trainer import Trainer
+from jointens import Cell, Ensemble, Experiment, InputError, decompose, joint_objective, make_learner
+from jointens.common import choose_device
+from jointens.data import DATASETS
+from jointens.sweeps import load_data, make_schedule, make_trainer
+from jointens.training import Trainer
 
 
 def train(experiment, cells=None):
-    return Trainer(experiment, cells or experiment.cells).run()
+    return make_trainer(experiment, cells or experiment.cells).run()
 
 
 def weights_close(one, other, tolerance):
@@ -27,7 +24,6 @@ def weights_close(one, other, tolerance):
 def test_stacked_training_is_looped_training(tiny, average):
     stacked, looped = (train(tiny(average=average, beta_vals=[0, 0.5, 1], stack=stack)) for stack in (True, False))
     for one, other in zip(stacked, looped, strict=True):
-        assert one.cell == other.cell
         weights_close(one, other, 1e-5)
         for split in ("train", "val"):
             for metric in ("individual", "ensemble", "diversity", "accuracy"):
@@ -37,16 +33,16 @@ def test_stacked_training_is_looped_training(tiny, average):
 
 def test_runs_in_a_stack_do_not_touch_each_other(tiny):
     experiment = tiny(seeds=[0, 1], beta_vals=[0, 0.5, 2])
-    together = {cell.cell: cell for cell in train(experiment)}
-    for cell in experiment.cells:
+    for cell, together in zip(experiment.cells, train(experiment), strict=True):
         (alone,) = train(experiment, [cell])
-        weights_close(alone, together[cell], 1e-5)
+        weights_close(alone, together, 1e-5)
 
 
 def test_two_betas_of_a_seed_start_from_the_same_weights_and_see_the_same_data(tiny):
     """With the smallest rate there is, nothing moves: all β of a seed then have the same losses at every epoch."""
-    cells = train(tiny(learning_rate=1e-30, beta_vals=[0, 0.5, 1]))
-    by_seed = {seed: [cell for cell in cells if cell.cell.seed == seed] for seed in (0, 1)}
+    experiment = tiny(learning_rate=1e-30, beta_vals=[0, 0.5, 1])
+    runs = list(zip(experiment.cells, train(experiment), strict=True))
+    by_seed = {seed: [run for cell, run in runs if cell.seed == seed] for seed in (0, 1)}
     for first, *others in by_seed.values():
         for other in others:
             weights_close(first, other, 0)
@@ -140,7 +136,7 @@ def test_a_diverging_run_keeps_its_initial_weights_as_the_best(tiny):
 def test_the_smaller_last_batch_is_kept(tiny):
     """64 examples in batches of 60: an epoch is two steps, and the second of them moves the weights, too."""
     steps = []
-    trainer = Trainer(tiny(batch_size=60, num_epochs=1), [Cell(0.0, 0)])
+    trainer = make_trainer(tiny(batch_size=60, num_epochs=1), [Cell(0.0, 0)])
     step = trainer.optimiser.step
     trainer.optimiser.step = lambda: (steps.append(1), step())
     trainer.run()
@@ -149,8 +145,9 @@ def test_the_smaller_last_batch_is_kept(tiny):
 
 def test_the_rate_falls_after_the_switches(tiny):
     experiment = tiny(num_epochs=10, learning_rate=1.0, gamma=0.5, lr_switch=[2, 5])
-    assert [learning_rate(experiment, epoch) for epoch in (1, 2, 3, 5, 6, 10)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
-    assert learning_rate(tiny(scheduler="none", learning_rate=1.0), 10) == 1
+    rate_before = make_schedule(experiment).rate_before
+    assert [rate_before(epoch) for epoch in (1, 2, 3, 5, 6, 10)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
+    assert make_schedule(tiny(scheduler="none", learning_rate=1.0)).rate_before(10) == 1
     assert train(experiment, [Cell(0.0, 0)])[0].history["learning_rate"][2] == 0.5
 
 
@@ -167,13 +164,14 @@ def test_schedules_are_those_of_pytorch_stepped_at_the_switches(tiny, keys):
     """As in the authors' sweep: its scheduler takes a step after each epoch that is in lr_switch."""
     experiment = tiny(num_epochs=8, learning_rate=0.5, **keys)
     optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+    schedule = make_schedule(experiment)
     if experiment.scheduler == "Linear":
         total = 1 / experiment.fall
         scheduler = torch.optim.lr_scheduler.LinearLR(optimiser, start_factor=1, end_factor=0, total_iters=total)
     else:
         scheduler = torch.optim.lr_scheduler.ExponentialLR(optimiser, experiment.gamma)
     for epoch in range(1, 9):
-        assert learning_rate(experiment, epoch) == pytest.approx(optimiser.param_groups[0]["lr"], abs=1e-12), epoch
+        assert schedule.rate_before(epoch) == pytest.approx(optimiser.param_groups[0]["lr"], abs=1e-12), epoch
         optimiser.step()
         if epoch in experiment.switches:
             scheduler.step()
@@ -181,7 +179,8 @@ def test_schedules_are_those_of_pytorch_stepped_at_the_switches(tiny, keys):
 
 @pytest.mark.parametrize("optimiser", ["SGD", "Adam", "RMSprop"])
 def test_optimisers_are_pytorchs_with_the_keys_of_the_experiment(tiny, optimiser):
-    trainer = Trainer(tiny(optimiser=optimiser, weight_decay=0.01, momentum=0.7, learning_rate=0.02), [Cell(0.0, 0)])
+    experiment = tiny(optimiser=optimiser, weight_decay=0.01, momentum=0.7, learning_rate=0.02)
+    trainer = make_trainer(experiment, [Cell(0.0, 0)])
     (group,) = trainer.optimiser.param_groups
     assert type(trainer.optimiser) is getattr(torch.optim, optimiser)
     assert (group["lr"], group["weight_decay"], group.get("momentum", 0.7)) == (0.02, 0.01, 0.7)
@@ -200,23 +199,25 @@ def images(small_sets, **keys):
 def test_images_are_augmented_the_same_for_every_beta_and_anew_in_every_epoch(small_sets, monkeypatch):
     seen = []
 
-    class Watched(Trainer):
-        def _objective(self, batch):
-            seen.append(batch.inputs.clone())  # (R, B, 3, 32, 32)
-            return super()._objective(batch)
+    objective = Trainer._objective
 
+    def watched(self, batch):
+        seen.append(batch.inputs.clone())  # (R, B, 3, 32, 32)
+        return objective(self, batch)
+
+    monkeypatch.setattr(Trainer, "_objective", watched)
     experiment = images(small_sets, train_size=16)
-    Watched(experiment, [Cell(0.0, 0), Cell(1.0, 0), Cell(0.0, 1)]).run()
+    train(experiment, [Cell(0.0, 0), Cell(1.0, 0), Cell(0.0, 1)])
     first, second = seen
     assert torch.equal(first[0], first[1])  # β = 0 and β = 1 of seed 0
-    still = experiment.load_data(0).train.inputs
+    still = load_data(experiment, 0).train.inputs
     still = DATASETS["CIFAR-10"].prepare(still)
     for inputs in (first[0], first[2], second[0]):
         assert not any((image == other).all() for image in inputs for other in still)
     of_seeds = [{tuple(image.flatten().tolist()) for image in inputs} for inputs in (first[0], first[2], second[0])]
     assert not of_seeds[0] & of_seeds[1] and not of_seeds[0] & of_seeds[2]
     seen.clear()
-    Watched(experiment, [Cell(0.5, 0)]).run()
+    train(experiment, [Cell(0.5, 0)])
     assert torch.equal(seen[0][0], first[0])  # from the seed alone
 
 
@@ -227,9 +228,9 @@ def test_image_runs_in_a_stack_are_those_trained_alone(small_sets, monkeypatch):
     experiment = images(small_sets, label_noise=0.5, beta_vals=[0, 1])
     together = train(experiment)
     assert together[0].outputs["val_targets"].tolist() != together[2].outputs["val_targets"].tolist()
-    for cell in together:
-        (alone,) = train(experiment, [cell.cell])
-        weights_close(alone, cell, 1e-5)
+    for cell, run in zip(experiment.cells, together, strict=True):
+        (alone,) = train(experiment, [cell])
+        weights_close(alone, run, 1e-5)
 
 
 def test_images_are_read_before_anything_is_written(small_sets, tmp_path):

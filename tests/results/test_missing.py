@@ -1,4 +1,4 @@
-"""Training what results/ lacks: in the order of its list, published at once, within the time that there is."""
+"""Training the cells that results/ lacks: in the order of its list, published at once, within the time given."""
 
 import dataclasses
 import json
@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 from checkout import ROOT
+from upkeep import publish
 
 import jointens
 from jointens import InputError
-from jointens.__main__ import main
 from jointens.reports import published
-from jointens.reports.missing import train_missing
 from jointens.sweeps import sweep
 
 
@@ -25,19 +24,19 @@ def cells(files):
 
 def test_missing_cells_are_trained_in_the_order_of_the_list_and_published_at_once(clone, tmp_path):
     out = str(tmp_path / "runs")
-    found = train_missing(out=out, device="cpu")
+    found = publish.train_missing({"out": out, "device": "cpu"})
     first = next(found)
     assert first == clone.results.folder / "cells" / "beta=0,seed=0.json" and first.exists()
-    assert [len(batch.missing) for batch in published.batches()] == [1, 1, 3]
+    assert [len(batch.missing) for batch in publish.batches()] == [1, 1, 3]
     assert cells(found) == ["beta=1,seed=0", "beta=0.5,seed=0", "beta=0,seed=1", "beta=0.5,seed=1", "beta=1,seed=1"]
-    assert list(train_missing(out=out)) == []
+    assert list(publish.train_missing({"out": out})) == []
     assert not [*Path(out).rglob("*.npz"), *Path(out).rglob("*.safetensors")]
     apart, together = (
         clone.results.records(),
         jointens.run(dataclasses.replace(clone.experiment, out=f"{out}2"), progress=False),
     )
     for one, other in zip(apart, together.records(), strict=True):
-        assert one["history"]["val"]["ensemble"] == pytest.approx(other["history"]["val"]["ensemble"], abs=1e-5)
+        assert one.history.val.ensemble == pytest.approx(other.history.val.ensemble, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +53,7 @@ def test_a_cell_that_would_not_be_finished_is_given_up(clone, tmp_path, monkeypa
 
     monkeypatch.setattr(sweep.Trainer, "train_steps", slow)
     monkeypatch.setattr(sweep.time, "monotonic", lambda: now[0])
-    found = list(train_missing(minutes=minutes, out=str(tmp_path / "runs"), device="cpu"))
+    found = list(publish.train_missing({"out": str(tmp_path / "runs"), "device": "cpu"}, minutes=minutes))
     assert len(found) == len(clone.results.records()) == done
     gave_up = re.search(
         r"tiny-scores, beta=.*: given up after \d of 2 validations: \d+ s more are needed", capsys.readouterr().err
@@ -79,43 +78,50 @@ def test_data_sets_that_are_not_here_are_passed_over(clone, tmp_path, monkeypatc
     profile.write_text(published.profiles_root().joinpath("tiny.yml").read_text() + "dataset: diabetes\n")
     profile.write_text(profile.read_text().replace("train_size: 64\n", ""))
     monkeypatch.setattr(published, "PANELS", ("other", "tiny"))
-    load = jointens.Experiment.load_data
+    load = publish.load_data
 
-    def absent(self, seed):
-        if self.dataset == "diabetes":
+    def absent(experiment, seed):
+        if experiment.dataset == "diabetes":
             raise InputError("diabetes cannot be read: it is not here")
-        return load(self, seed)
+        return load(experiment, seed)
 
-    monkeypatch.setattr(jointens.Experiment, "load_data", absent)
-    assert len(list(train_missing(out=str(tmp_path / "runs"), device="cpu"))) == 6
-    assert capsys.readouterr().err.count("jointens: passed over: diabetes cannot be read: it is not here") == 1
+    monkeypatch.setattr(publish, "load_data", absent)
+    assert len(list(publish.train_missing({"out": str(tmp_path / "runs"), "device": "cpu"}))) == 6
+    assert capsys.readouterr().err.count("publish.py: passed over: diabetes cannot be read: it is not here") == 1
     with pytest.raises(InputError, match="nothing that is missing can be trained here: diabetes cannot be read"):
-        list(train_missing())
+        list(publish.train_missing({}))
 
 
 def test_the_command_tells_each_file_and_at_last_the_folder(clone, tmp_path, capsys):
-    assert main(["run", "--missing", "--minutes", "5", "device=cpu", f"out={tmp_path / 'runs'}"]) == 0
+    assert publish.main(["--missing", "device=cpu", "--minutes", "5", f"out={tmp_path / 'runs'}"]) == 0
     told = capsys.readouterr().out.splitlines()
     assert cells(map(Path, told[:2])) == ["beta=0,seed=0", "beta=1,seed=0"] and len(told) == 7
+    assert told[-1] == str(tmp_path / "results")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--missing", "average=scores"], "average is fixed; free are data_root, download, device, stack, execution,"),
+        (["--missing", "seeds=[0]"], "seeds is fixed; free are "),
+        (["--missing", "minutes=5"], "unknown key 'minutes'"),
         (["--missing", "data=x"], "unknown key 'data'; the nearest known one is 'dataset'"),
         (["--missing", "execution=graph", "device=cpu"], "execution is graph, which needs a GPU"),
-        (["--missing", "profile.yml"], "--missing stands in place of a profile; 'profile.yml' is one too many"),
-        (["--missing", "--released", "x"], "not allowed with argument"),
+        (["--missing", "runs/FOLDER"], "'runs/FOLDER' is no key=value"),
+        (["--missing", "--list"], "not allowed with argument"),
+        (["--missing", "--released", "x"], "unrecognized arguments: --released"),
         (["--missing", "--minutes", "0"], "'0' is no number of minutes above 0"),
         (["--missing", "--minutes", "soon"], "'soon' is no number of minutes above 0"),
-        (["notebooks/profiles/digits.yml", "--minutes", "5"], "--minutes is for --missing"),
+        (["runs/FOLDER", "--minutes", "5"], "--minutes is for --missing"),
+        (["--list", "runs/FOLDER"], "--list takes no words; given was runs/FOLDER"),
+        (["runs/FOLDER", "tag=x"], "needed is one FOLDER, --missing or --list; given was runs/FOLDER tag=x"),
+        ([], "needed is one FOLDER, --missing or --list; given was nothing"),
     ],
 )
 def test_what_is_wrong_is_one_line(clone, capsys, words, message):
-    assert main(["run", *words]) == 2
+    assert publish.main(words) == 2
     told = capsys.readouterr()
-    assert message in told.err and told.err.count("\n") == 1 and not told.out
+    assert message in told.err and told.err.startswith("publish.py: ") and told.err.count("\n") == 1 and not told.out
     assert not clone.results.folder.exists()
 
 
@@ -138,7 +144,7 @@ def test_the_script_for_a_card_checks_measures_trains_and_packs(cifar10_root, tm
     for name in published.PANELS:
         profile = copy / "notebooks" / "profiles" / f"{name}.yml"
         cut = {"base_learner": "CNN", "num_epochs": 2, "lr_switch": "[1]", "train_size": 100, "seeds": "[0]"}
-        cut |= {"precision": "float32"}  # bfloat16 takes minutes on a CPU that has to emulate it
+        cut |= {"num_learners": "2", "precision": "float32"}  # bfloat16 takes minutes on a CPU that has to emulate it
         cut |= {"beta_vals": "[0, 1]", "dataset": "CIFAR-10" if name == "cifar10_resnet18" else "CIFAR-100"}
         text = profile.read_text() + "val_size: 50\ntest_size: 50\n"
         for key, value in cut.items():

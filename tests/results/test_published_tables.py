@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-import yaml
+from upkeep import publish
 
 import jointens
 from jointens import InputError
+from jointens.common.yaml_json import dump_yaml, read_yaml
 from jointens.reports import published_tables
-from jointens.reports.published import publish
 
 KEYS = {"dataset": "abalone", "train_size": 60, "val_size": 30, "test_size": 30, "learning_rate": 0.01}
 
@@ -20,7 +20,7 @@ def shipped(tmp_path, monkeypatch, tiny, tabular_root):
     experiment = tiny(**KEYS, data_root=tabular_root, num_learners=3, beta_vals=[0, 1], seeds=[0, 1], hidden=[4])
     profile = {name: getattr(experiment, name) for name in (*KEYS, "num_learners", "num_epochs")}
     profile |= {"beta_vals": [0, 1], "seeds": [0, 1], "hidden": [4]}
-    (tmp_path / "abalone.yml").write_text(yaml.safe_dump(profile))
+    (tmp_path / "abalone.yml").write_text(dump_yaml(profile))
     monkeypatch.setattr(published_tables, "profiles_root", lambda: tmp_path)
     monkeypatch.setattr(published_tables, "published_root", lambda: tmp_path / "results")
     return experiment
@@ -30,13 +30,13 @@ def shipped(tmp_path, monkeypatch, tiny, tabular_root):
 def test_a_whole_sweep_becomes_a_table(shipped):
     assert published_tables.published_experiment("abalone").hash == shipped.hash
     results = jointens.run(shipped, progress=False)
-    folder = publish(results.folder)
-    table = published_tables.published_tables()["abalone"]
+    folder = publish.publish_folder(results.folder)
+    table = published_tables.read_tables()["abalone"]
     assert tuple(table.columns) == published_tables.COLUMNS and table.notna().all().all()
     tests = results.tests().sort_values(["checkpoint", "beta", "seed"])
     for column in ("ensemble", "individual", "diversity", "train_ensemble"):
         np.testing.assert_allclose(table[column], tests[column], rtol=1e-5)
-    about = yaml.safe_load((folder / "abalone.yml").read_text())
+    about = read_yaml((folder / "abalone.yml").read_text())
     assert about["hash"] == shipped.hash and about["provenance"]["device"] == "cpu"
     assert set(about["provenance"]) == {"finished", "commit", "device", "threads", "versions"}
 
@@ -45,7 +45,7 @@ def test_a_whole_sweep_becomes_a_table(shipped):
 def test_part_of_a_sweep_is_refused(shipped):
     results = jointens.run(dataclasses.replace(shipped, seeds=[0]), progress=False)
     with pytest.raises(InputError, match="lacks 2 cells of its profile, beta=0,seed=1 among them"):
-        publish(results.folder)
+        publish.publish_folder(results.folder)
     assert not published_tables.folder().exists()
 
 
@@ -53,4 +53,4 @@ def test_part_of_a_sweep_is_refused(shipped):
 def test_another_setting_is_no_profile(shipped):
     results = jointens.run(dataclasses.replace(shipped, num_epochs=1), progress=False)
     with pytest.raises(InputError, match="holds no results of a setting to publish"):
-        publish(results.folder)
+        publish.publish_folder(results.folder)

@@ -1,16 +1,17 @@
-"""What is in results/: cells of the shipped settings, and the list of what is there and what is missing."""
+"""results/: cells of the shipped settings, the list of what is there and what is missing, and how cells come there."""
 
+import dataclasses
 import json
 
 import pytest
+from upkeep import publish
 
 import jointens
 from jointens import InputError
-from jointens.__main__ import main
 from jointens.common import paths
 from jointens.experiment.folder import RELEASED, Results
 from jointens.experiment.record import Cell
-from jointens.reports import published
+from jointens.reports import published, style
 
 FOLDERS = sorted(path.parent for path in paths.published_root().glob("*/experiment.yml"))
 
@@ -27,9 +28,10 @@ def test_published_cells_are_whole_small_and_name_no_machine(folder):
     records = results.all_records()
     assert records
     for record in records:
-        assert len(record["history"]["val"]["ensemble"]) == results.experiment.num_epochs
-        assert {"finished", "commit", "device", "versions", "stack_seconds"} <= record["provenance"].keys()
-        assert "host" not in record["provenance"]
+        assert len(record.history.val.ensemble) == results.experiment.num_epochs
+        assert {"finished", "commit", "device", "versions", "stack_seconds"} <= record.provenance.keys()
+        assert "host" not in record.provenance
+        assert results.path(record.cell).read_bytes() == results.to_json(record)  # published again, it is the same
     names = {path.suffix for path in folder.rglob("*") if path.is_file()}
     assert names <= {".yml", ".json", ".csv"}
     assert max(path.stat().st_size for path in folder.rglob("*")) < 1_000_000
@@ -37,25 +39,25 @@ def test_published_cells_are_whole_small_and_name_no_machine(folder):
 
 def test_the_list_is_up_to_date():
     text = (paths.published_root() / "README.md").read_text(encoding="utf-8")
-    assert f"{published.LIST[0]}\n{published.list_of_cells()}\n{published.LIST[1]}" in text, (
-        "python -m jointens publish"
+    assert f"{publish.LIST[0]}\n{publish.list_of_cells()}\n{publish.LIST[1]}" in text, (
+        "python results/publish.py --list"
     )
 
 
 def test_the_order_is_ends_first_then_the_rest_and_no_cell_twice():
-    every = [(batch.setting, cell) for batch in published.batches() for cell in batch.cells]
+    every = [(batch.setting, cell) for batch in publish.batches() for cell in batch.cells]
     assert len(every) == len(set(every)) == 2 * 9 + 2 * 3 + 12 * 30 + 7 * 2
     panel = published.Setting("cifar10_resnet18", "scores")
     assert [cell for setting, cell in every if setting == panel][:3] == [Cell(0, 0), Cell(1, 0), Cell(0.2, 0)]
     for setting in published.settings():
-        assert {cell for of, cell in every if of == setting} == set(setting.experiment.cells)
+        assert {cell for own, cell in every if own == setting} == set(setting.experiment.cells)
 
 
 @pytest.mark.parametrize("name", published.PANELS)
 def test_the_panels_have_the_papers_setting_with_every_average(name):
-    for average in published.AVERAGES:
+    for average in published.PANEL_AVERAGES:
         experiment = published.Setting(name, average).experiment
-        assert (experiment.scale, experiment.average) == ("authors", average)
+        assert (style.scale_of(experiment), experiment.average) == ("authors", average)
         assert name == experiment.dataset.lower().replace("-", "") + "_" + experiment.base_learner.lower()
     hashes = [setting.experiment.hash for setting in published.settings()]
     assert len(set(hashes)) == len(hashes)
@@ -64,7 +66,7 @@ def test_the_panels_have_the_papers_setting_with_every_average(name):
 @pytest.mark.parametrize("name", published.IMAGENET)
 def test_the_learners_of_table_1_have_the_authors_setting(name):
     experiment = published.Setting(name, "probabilities").experiment
-    assert (experiment.scale, experiment.beta_vals, experiment.seeds) == ("authors", (0, 1), (0,))
+    assert (style.scale_of(experiment), experiment.beta_vals, experiment.seeds) == ("authors", (0, 1), (0,))
     assert name == f"imagenet_{experiment.base_learner.lower().removesuffix('_in')}"
     assert experiment.input_shape == (3, *2 * (256 if name == "imagenet_mobilevit" else 224,))
 
@@ -74,58 +76,78 @@ def test_publishing_copies_finished_cells_and_updates_the_list(clone, tiny, tmp_
         return jointens.run(tiny(beta_vals=[0, 0.5, 1], **keys), progress=False).folder
 
     def published_numbers():
-        return [(batch.beta_vals, batch.seeds, len(batch.missing)) for batch in published.batches()]
+        return [(batch.beta_vals, batch.seeds, len(batch.missing)) for batch in publish.batches()]
 
     assert published_numbers() == [((0, 1), (0,), 2), ((0.5,), (0,), 1), ((0, 0.5, 1), (1,), 3)]
-    folder = published.publish(trained(seeds=[0]))
+    folder = publish.publish_folder(trained(seeds=[0]))
     assert folder == tmp_path / "results" / "tiny-scores"
     assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [
         "beta=0,seed=0.json", "beta=0.5,seed=0.json", "beta=1,seed=0.json", "experiment.yml", "results.csv",
     ]  # fmt: skip
     first = json.loads((folder / "cells" / "beta=0,seed=0.json").read_text())
-    assert "host" not in first["provenance"] and first["test"] == Results.at(folder).read(Cell(0.0, 0))["test"]
+    trained_here = json.loads((tmp_path / "runs" / clone.experiment.name / "cells" / "beta=0,seed=0.json").read_text())
+    assert trained_here["provenance"].pop("host") and first == trained_here
     text = (tmp_path / "results" / "README.md").read_text()
     assert text.startswith("before\n") and text.endswith("after\n")
     assert "| 3 | tiny-scores | 0, 0.5, 1 | 1 | – | 3 |" in text and '"seeds=[1]"' in text
     before = (folder / "cells" / "beta=0,seed=0.json").stat().st_mtime_ns
-    published.publish(trained(seeds=[0, 1]))
+    publish.publish_folder(trained(seeds=[0, 1]))
     assert [missing for *_, missing in published_numbers()] == [0, 0, 0]
     assert (folder / "cells" / "beta=0,seed=0.json").stat().st_mtime_ns == before
     assert "python -m jointens run" not in (tmp_path / "results" / "README.md").read_text()
 
 
 def test_cells_outside_the_grid_stay_where_they_are(clone, tiny):
-    folder = published.publish(jointens.run(tiny(beta_vals=[0, 0.25], seeds=[0, 7]), progress=False).folder)
+    folder = publish.publish_folder(jointens.run(tiny(beta_vals=[0, 0.25], seeds=[0, 7]), progress=False).folder)
     assert [path.name for path in folder.glob("cells/*")] == ["beta=0,seed=0.json"]
 
 
 def test_what_cannot_be_written_is_one_line(clone, tiny, tmp_path):
     (tmp_path / "results" / "README.md").unlink()
-    with pytest.raises(InputError, match=r"cannot publish to .*README.md"):
-        published.publish(jointens.run(tiny(), progress=False).folder)
+    with pytest.raises(InputError, match=r"cannot write the list to .*README.md"):
+        publish.publish_folder(jointens.run(tiny(), progress=False).folder)
 
 
-def test_publish_takes_no_keys(clone, tiny, capsys):
+def test_the_command_tells_the_folder(clone, tiny, capsys):
     folder = str(jointens.run(tiny(), progress=False).folder)
-    assert main(["publish", folder, "tag=x"]) == 2
-    assert "publish takes no keys; given was tag" in capsys.readouterr().err
-    assert main(["publish", folder]) == 0
+    assert publish.main([folder]) == 0
     assert capsys.readouterr().out.strip().endswith("tiny-scores")
+
+
+def test_the_list_alone_is_brought_up_to_date(clone, tiny, tmp_path, capsys):
+    file = tmp_path / "results" / "README.md"
+    assert publish.main(["--list"]) == 0
+    assert capsys.readouterr().out.strip() == str(file)
+    assert "| 1 | tiny-scores | 0, 1 | 0 | – | 2 |" in file.read_text()
+    file.unlink()
+    assert publish.main(["--list"]) == 2
+    told = capsys.readouterr().err
+    assert told == f"publish.py: cannot write the list to {file}: No such file or directory\n"
+
+
+def test_a_run_without_its_damaged_images_is_refused(clone, tiny):
+    results = jointens.run(tiny(), progress=False)
+    record = results.read(Cell(0.0, 0))
+    skipped = dataclasses.replace(record, provenance=record.provenance | {"skipped": 2})
+    results.path(record.cell).write_bytes(results.to_json(skipped))
+    with pytest.raises(InputError, match="was trained without the images that were damaged"):
+        publish.publish_folder(results.folder)
+    assert not clone.results.folder.exists()
 
 
 def test_what_is_no_setting_is_refused(clone, tiny, tmp_path):
     other = jointens.run(tiny(learning_rate=0.2), progress=False).folder
     with pytest.raises(InputError, match="holds no results of a setting to publish; those are tiny-scores"):
-        published.publish(other)
+        publish.publish_folder(other)
     assert not (tmp_path / "results" / "tiny-scores").exists()
     with pytest.raises(InputError, match="is no results folder"):
-        published.publish(tmp_path)
+        publish.publish_folder(tmp_path)
     started = Results(tiny(), tmp_path / "started")
     started.prepare()
     with pytest.raises(InputError, match="holds no finished cell of tiny-scores"):
-        published.publish(started.folder)
+        publish.publish_folder(started.folder)
     ours = jointens.run(tiny(), progress=False)
     theirs = Results(ours.experiment, tmp_path / "theirs", numbers=RELEASED)  # as `convert` marks theirs
     theirs.prepare()
     with pytest.raises(InputError, match="holds no results of a setting to publish"):
-        published.publish(theirs.folder)
+        publish.publish_folder(theirs.folder)

@@ -1,0 +1,100 @@
+"""What training leaves, run by run, on the host: nested tensors of all runs become each run's plain numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What training one run left: plain numbers and CPU tensors."""
+
+    best_epoch: int
+    """The validation with the lowest ensemble loss, from 1; 0: none was finite, and "best" is the initial weights."""
+    history: dict[str, Any]
+    """Lists with an entry for each validation: learning_rate, objective; train, val (and test) with those of `measure`;
+    with `validate_every` also epoch and step, and epoch_objective for each epoch."""
+    test: dict[str, Any]
+    """"best" and "last", each with the keys of `measure`; None: not known (yet)."""
+    outputs: dict[str, Tensor]
+    """Test and validation outputs `(M, N, K)` at the best and the last validation, and targets `(N,)`."""
+    weights: dict[str, Tensor]
+    """`(M, ...)`, at the best validation."""
+
+
+def split_runs(
+    num_runs: int,
+    history: Sequence[dict],
+    *,
+    best_epoch: Tensor,
+    epoch_objectives: Sequence[Tensor] | None,
+    test: dict[str, Any],
+    outputs: dict[str, Tensor],
+    weights: dict[str, Tensor],
+) -> list[TrainedRun]:
+    """Move everything to the host and split it by run; every tensor has the leading axis R.
+
+    Args:
+        num_runs: R.
+        history: a nested dict for each validation.
+        best_epoch: `(R,)`.
+        epoch_objectives: `(R,)` for each epoch, or None.
+        test: nested dicts.
+        outputs: `(R, ...)` each.
+        weights: `(R, M, ...)` each.
+    """
+    lists = _transposed(list(history))
+    if epoch_objectives is not None:
+        lists["epoch_objective"] = list(epoch_objectives)
+    lists, test, outputs, weights, best = moved([lists, test, outputs, weights, best_epoch], "cpu")
+    return [
+        TrainedRun(
+            best_epoch=int(best[run]),
+            history=_of_run(lists, run),
+            test=_of_run(test, run),
+            outputs={name: value[run] for name, value in outputs.items()},
+            weights={name: value[run] for name, value in weights.items()},
+        )
+        for run in range(num_runs)
+    ]
+
+
+def moved(tree: Any, device: str | torch.device) -> Any:
+    """Move every tensor in nested lists and dicts to a device."""
+    if isinstance(tree, dict):
+        return {name: moved(value, device) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [moved(value, device) for value in tree]
+    return tree.to(device) if isinstance(tree, Tensor) else tree
+
+
+def _transposed(entries: list[dict]) -> dict:
+    """Turn a list of nested dicts, one for each validation, into one nested dict of lists."""
+    if not entries:
+        return {}
+    return {
+        name: _transposed([entry[name] for entry in entries])
+        if isinstance(first, dict)
+        else [entry[name] for entry in entries]
+        for name, first in entries[0].items()
+    }
+
+
+def _of_run(tree: Any, run: int) -> Any:
+    """Take one run out of nested tensors, as plain numbers.
+
+    float32 values become the shortest decimals that name them: 0.1, not 0.10000000149011612.
+    """
+    if isinstance(tree, dict):
+        return {name: _of_run(value, run) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [_of_run(value, run) for value in tree]
+    if not isinstance(tree, Tensor):
+        return tree
+    own = tree[run].numpy()
+    return [float(str(value)) for value in own] if own.ndim else float(str(own))
