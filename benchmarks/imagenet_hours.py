@@ -20,10 +20,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import jointens
-from jointens.common.paths import profiles_root
-from jointens.data.image_files import Places, Reading, batches, training_transform
+from jointens.common import profiles_root
+from jointens.data.image_files import ReadOptions, SeededBatchSampler, batches, training_transform
 from jointens.data.imagenet import ImageFiles, read_folders
 from jointens.reports.published import IMAGENET
+from jointens.sweeps import make_learner
 
 IMAGES = 200  # that are read to measure
 
@@ -39,7 +40,7 @@ class Row(NamedTuple):
 def forward_gflop(experiment: jointens.Experiment) -> float:
     """Of one learner for one image: twice the multiplications."""
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        experiment.make_learner()(torch.zeros(2, *experiment.input_shape))
+        make_learner(experiment)(torch.zeros(2, *experiment.input_shape))
     return counter.get_total_flops() / 2 / 1e9
 
 
@@ -62,7 +63,9 @@ def reading_rate(files: ImageFiles) -> float:
     try:
         for _ in range(2):  # the first time is not counted
             start = time.perf_counter()
-            for _ in batches(files, Places(rows, torch.arange(IMAGES), 50), training_transform(224), Reading()):
+            for _ in batches(
+                files, SeededBatchSampler(rows, torch.arange(IMAGES), 50), training_transform(224), ReadOptions()
+            ):
                 pass
         return IMAGES / (time.perf_counter() - start)
     finally:

@@ -21,7 +21,9 @@ import copy
 import dataclasses
 import sys
 import time
+from collections.abc import Callable
 from statistics import median
+from unittest.mock import patch
 
 import plain_images as plain
 import torch
@@ -30,17 +32,18 @@ from measured import Memory, device_name, matrix_rate
 from sweep_speed import _count
 
 import jointens
-from jointens.common.device import PRECISIONS, WAYS, choose_device, choose_way
-from jointens.common.seeding import generator
-from jointens.data.registry import DATASETS
-from jointens.models.ensemble import seeded_learners
-from jointens.training.trainer import Trainer
+from jointens.common import PRECISIONS, choose_device, generator
+from jointens.data import DATASETS
+from jointens.models import seeded_learners
+from jointens.sweeps import build
+from jointens.training import EXECUTION_MODES, choose_execution
 
 
 def by_plain_loop(experiment: jointens.Experiment) -> tuple[float, dict[str, float]]:
     """Seconds of an epoch with its validation; the objective, and the losses of validation."""
-    dataset, data, (seed,) = experiment.about_data, experiment.load_data(experiment.seeds[0]), experiment.seeds
-    learners = seeded_learners(experiment.make_learner, experiment.num_learners, seed)
+    dataset, (seed,) = experiment.about_data, experiment.seeds
+    data = build.load_data(experiment, seed)
+    learners = seeded_learners(lambda: build.make_learner(experiment), experiment.num_learners, seed)
     learners = [learner.to(choose_device(experiment.device)) for learner in learners]
     parameters = [parameter for learner in learners for parameter in learner.parameters()]
     optimiser = torch.optim.SGD(
@@ -51,8 +54,8 @@ def by_plain_loop(experiment: jointens.Experiment) -> tuple[float, dict[str, flo
     val = plain.Images(data.val, plain.transform(dataset.pixels))
     start, size = time.perf_counter(), experiment.batch_size
     seen = plain.train_epoch(learners, optimiser, plain.batches(train, size, order), experiment.beta_vals[0])
-    told = plain.evaluate(learners, plain.batches(val, size))
-    return time.perf_counter() - start, {"objective": seen["objective"], **told}
+    losses = plain.evaluate(learners, plain.batches(val, size))
+    return time.perf_counter() - start, {"objective": seen["objective"], **losses}
 
 
 def by_jointens(experiment: jointens.Experiment) -> tuple[float, dict[str, float]]:
@@ -62,54 +65,55 @@ def by_jointens(experiment: jointens.Experiment) -> tuple[float, dict[str, float
     is timed.
     """
     ends, device = [time.perf_counter()], choose_device(experiment.device)
-    timed = 0 if device.type == "cpu" and choose_way(experiment.execution, device) == "eager" else 1
-    trainer = Trainer(
+    timed = 0 if device.type == "cpu" and choose_execution(experiment.execution, device) == "eager" else 1
+    trainer = build.make_trainer(
         dataclasses.replace(experiment, num_epochs=1 + timed),
         experiment.cells,
         on_validation=lambda *_: ends.append(time.perf_counter()),
     )
     ends[0] = time.perf_counter()
-    (cell,) = trainer.run()
-    val = {name: cell.history["val"][name][0] for name in ("individual", "diversity", "ensemble", "accuracy")}
-    return ends[timed + 1] - ends[timed], {"objective": cell.history["objective"][0], **val}
+    (run,) = trainer.run()
+    val = {name: run.history["val"][name][0] for name in ("individual", "diversity", "ensemble", "accuracy")}
+    return ends[timed + 1] - ends[timed], {"objective": run.history["objective"][0], **val}
 
 
-class WithoutDropout(jointens.Experiment):
-    """An experiment whose learners drop nothing."""
+def without_dropout(make_learner: Callable[..., torch.nn.Module]) -> Callable[..., torch.nn.Module]:
+    """Make a `make_learner` whose learners drop nothing."""
 
-    def make_learner(self) -> torch.nn.Module:
-        learner = super().make_learner()
+    def make(experiment: jointens.Experiment) -> torch.nn.Module:
+        learner = make_learner(experiment)
         for module in learner.modules():
             if isinstance(module, (torch.nn.Dropout, torch.nn.Dropout2d)):
                 module.p = 0.0
         return learner
 
+    return make
+
 
 def has_batch_norm(experiment: jointens.Experiment) -> bool:
     """With batch-norm rounding grows twofold in a step, between the sides as between each and float64."""
-    return any(isinstance(module, torch.nn.BatchNorm2d) for module in experiment.make_learner().modules())
+    return any(isinstance(module, torch.nn.BatchNorm2d) for module in build.make_learner(experiment).modules())
 
 
 def undisturbed(experiment: jointens.Experiment) -> list[dict[str, float]]:
     """The losses that both sides reach without dropout and augmentation, so that no draw lies between them.
 
-    Nor does a GPU round products of float32 numbers to ten bits here, as it does in convolutions if it is not told.
+    Nor does a GPU round products of float32 numbers to ten bits here, as it does in convolutions if it is not options.
     """
-    name, dataset = experiment.dataset, experiment.about_data
-    still = WithoutDropout(**{key: getattr(experiment, key) for key in experiment.names()})
-    DATASETS[name] = dataclasses.replace(dataset, augmentation=None)
+    still = dataclasses.replace(experiment.about_data, augmentation=None)
+    learners = patch.object(build, "make_learner", without_dropout(build.make_learner))
     rounded, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
     try:
-        return [side(still)[1] for side in (by_plain_loop, by_jointens)]
+        with patch.dict(DATASETS, {experiment.dataset: still}), learners:
+            return [side(experiment)[1] for side in (by_plain_loop, by_jointens)]
     finally:
-        DATASETS[name] = dataset
         torch.backends.cudnn.allow_tf32 = rounded
 
 
 def compared(theirs: dict[str, float], ours: dict[str, float], allowed: float) -> tuple[str, bool]:
     """Both sides' losses in a line, and whether each is within `allowed` of the other."""
-    told = ", ".join(f"{name} {theirs[name]:.4f} and {ours[name]:.4f}" for name in theirs)
-    return told, all(abs(ours[name] - theirs[name]) <= allowed for name in theirs if name != "accuracy")
+    line = ", ".join(f"{name} {theirs[name]:.4f} and {ours[name]:.4f}" for name in theirs)
+    return line, all(abs(ours[name] - theirs[name]) <= allowed for name in theirs if name != "accuracy")
 
 
 def arguments() -> argparse.Namespace:
@@ -123,8 +127,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--val-size", type=_count, default=10_000, help="validation images (10000)")
     parser.add_argument("--device", default="cpu", help="of both sides (cpu)")
     parser.add_argument("--precision", default="float32", choices=PRECISIONS, help="of jointens (float32)")
-    parser.add_argument("--execution", choices=WAYS, help="way of jointens to run a step (the fastest of --ways)")
-    parser.add_argument("--ways", nargs="*", choices=WAYS, metavar="WAY", help="ways to measure (on a GPU: all)")
+    parser.add_argument(
+        "--execution", choices=EXECUTION_MODES, help="way of jointens to run a step (the fastest of --ways)"
+    )
+    parser.add_argument(
+        "--ways", nargs="*", choices=EXECUTION_MODES, metavar="WAY", help="ways to measure (on a GPU: all)"
+    )
     parser.add_argument(
         "--threads", type=_count, default=torch.get_num_threads(), help="threads of torch (its default)"
     )
@@ -165,7 +173,7 @@ def in_turn(experiment: jointens.Experiment, rounds: int) -> bool:
         f"\n{experiment.base_learner}, M = {experiment.num_learners}, {experiment.train_size} images and "
         f"{experiment.val_size} for validation, in batches of {experiment.batch_size};\n"
         f"torch {torch.__version__}, {device_name(device)}; "
-        f"jointens with {experiment.precision}, execution={choose_way(experiment.execution, device)}"
+        f"jointens with {experiment.precision}, execution={choose_execution(experiment.execution, device)}"
     )
     for name, side in (("plain loop", by_plain_loop), ("jointens", by_jointens)):
         spent = median(seconds[side])
@@ -182,30 +190,34 @@ def in_turn(experiment: jointens.Experiment, rounds: int) -> bool:
 
 
 def main() -> int:
-    told = arguments()
-    torch.set_num_threads(told.threads)
+    options = arguments()
+    torch.set_num_threads(options.threads)
     try:
         experiment = jointens.Experiment(
-            dataset="CIFAR-10", data_root=told.data_root, base_learner=told.base_learner, average="probabilities",
-            num_learners=told.num_learners, train_size=told.train_size, val_size=told.val_size, test_size=10,
-            learning_rate=0.1, momentum=0.9, weight_decay=5e-4, batch_size=told.batch_size,
-            num_epochs=1, lr_switch=[30], beta_vals=[0.5], seeds=[0], device=told.device, execution=told.execution,
+            dataset="CIFAR-10", data_root=options.data_root, base_learner=options.base_learner, average="probabilities",
+            num_learners=options.num_learners, train_size=options.train_size, val_size=options.val_size, test_size=10,
+            learning_rate=0.1, momentum=0.9, weight_decay=5e-4, batch_size=options.batch_size,
+            num_epochs=1, lr_switch=[30], beta_vals=[0.5], seeds=[0], device=options.device,
+            execution=options.execution,
         )  # fmt: skip
         device = choose_device(experiment.device)
-        choose_way(experiment.execution, device)
+        choose_execution(experiment.execution, device)
         # Forty steps of 128 lower the losses of a CNN from log 10 = 2.303 by some tenths. With batch-norm four small
         # steps can be compared, and those that are timed only at a tenth of the rate.
         steps, rate = 40, experiment.learning_rate
         if has_batch_norm(experiment):
             steps, rate = 4, 0.001
             experiment = dataclasses.replace(experiment, learning_rate=0.01)
-        sizes = {"train_size": min(steps * told.batch_size, told.train_size), "val_size": min(500, told.val_size)}
+        sizes = {
+            "train_size": min(steps * options.batch_size, options.train_size),
+            "val_size": min(500, options.val_size),
+        }
         small = dataclasses.replace(experiment, learning_rate=rate, execution="eager", **sizes)
         # A GPU takes other algorithms for other layouts, which round otherwise.
         same, agree = compared(*undisturbed(small), allowed=5e-3 if device.type == "cuda" else 1e-3)
         print(f"without dropout and augmentation, {small.train_size} images, both sides: {same}", flush=True)
-        experiment = dataclasses.replace(experiment, precision=told.precision)
-        names = told.ways if told.ways is not None else list(WAYS) if device.type == "cuda" else []
+        experiment = dataclasses.replace(experiment, precision=options.precision)
+        names = options.ways if options.ways is not None else list(EXECUTION_MODES) if device.type == "cuda" else []
         if names:
             experiment = chosen(experiment, names)
             if experiment is None:
@@ -214,7 +226,7 @@ def main() -> int:
     except jointens.InputError as error:
         print(f"images.py: {error}", file=sys.stderr)
         return 2
-    agree = in_turn(experiment, told.rounds) and agree
+    agree = in_turn(experiment, options.rounds) and agree
     print("the losses agree" if agree else "THE LOSSES DIFFER")
     return 0 if agree else 1
 

@@ -47,7 +47,7 @@ class Memory:
 
     def __init__(self, device: torch.device):
         self.device = device
-        gc.collect()  # what was trained before holds itself in circles
+        gc.collect()  # compiled learners that were trained before may hold themselves in circles
         if device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)

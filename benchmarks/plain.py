@@ -17,21 +17,21 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from jointens import Experiment
-from jointens.common.seeding import generator
-from jointens.data.splits import Data, Split
-from jointens.training.schedule import learning_rate
+from jointens.common import generator
+from jointens.data import Data, Split
+from jointens.sweeps import make_schedule
 
 
 def train(experiment: Experiment, beta: float, seed: int, data: Data, learners: list[nn.Module]) -> dict:
     """Train one ensemble; ensemble losses: `validation` of every epoch, test at the `best` and at the `last` epoch."""
     parameters = [parameter for learner in learners for parameter in learner.parameters()]
     optimiser = torch.optim.SGD(parameters, lr=experiment.learning_rate, momentum=experiment.momentum)
-    order = generator(seed, "order")
+    order, schedule = generator(seed, "order"), make_schedule(experiment)
     validation, lowest, best = [], float("inf"), learners
     device = parameters[0].device
     for epoch in range(1, experiment.num_epochs + 1):
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(experiment, epoch)
+            group["lr"] = schedule.rate_before(epoch)
         for learner in learners:
             learner.train()
         sums = dict.fromkeys(("objective", "individual", "ensemble", "diversity"), 0.0)

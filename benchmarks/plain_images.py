@@ -18,8 +18,7 @@ from torch.nn.functional import nll_loss, softmax
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from jointens.data.augmentation import Augmentation, Pixels
-from jointens.data.splits import Split
+from jointens.data import Augmentation, Pixels, Split
 
 
 class Images(Dataset):

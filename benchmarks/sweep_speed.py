@@ -12,6 +12,7 @@ the sweep goes. Exit code 1 if the losses differ by more than rounding explains.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -21,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from statistics import median
+from unittest.mock import patch
 
 import numpy as np
 import plain
@@ -28,18 +30,18 @@ import torch
 from measured import device_name, seconds
 
 import jointens
-from jointens.common.device import choose_device
-from jointens.data.splits import load_data
-from jointens.models.ensemble import seeded_learners
-from jointens.training.trainer import Trainer
+from jointens.common import choose_device
+from jointens.models import seeded_learners
+from jointens.sweeps import load_data, make_learner, sweep
+from jointens.training import Trainer, trainer
 
 
 def by_plain_loop(experiment: jointens.Experiment) -> dict[str, np.ndarray]:
     """Ensemble losses of every cell: validation `(cells, epochs)`, test at best and last `(cells,)`."""
     device, trained = choose_device(experiment.device), []
-    data = {seed: load_data(experiment.dataset, seed=seed) for seed in experiment.seeds}
+    data = {seed: load_data(experiment, seed) for seed in experiment.seeds}
     for beta, seed in experiment.cells:
-        learners = seeded_learners(experiment.make_learner, experiment.num_learners, seed)
+        learners = seeded_learners(lambda: make_learner(experiment), experiment.num_learners, seed)
         trained.append(plain.train(experiment, beta, seed, data[seed], [learner.to(device) for learner in learners]))
     return {name: np.array([of[name] for of in trained]) for name in trained[0]}
 
@@ -47,9 +49,9 @@ def by_plain_loop(experiment: jointens.Experiment) -> dict[str, np.ndarray]:
 def by_sweep(experiment: jointens.Experiment) -> dict[str, np.ndarray]:
     """The same from the sweep, trained anew."""
     with tempfile.TemporaryDirectory() as out:
-        cells = jointens.run(dataclasses.replace(experiment, out=out), progress=False).records()
-    test = {when: np.array([cell["test"][when]["ensemble"] for cell in cells]) for when in ("best", "last")}
-    return {"validation": np.array([cell["history"]["val"]["ensemble"] for cell in cells])} | test
+        records = jointens.run(dataclasses.replace(experiment, out=out), progress=False).records()
+    test = {when: np.array([record.test[when].ensemble for record in records]) for when in ("best", "last")}
+    return {"validation": np.array([record.history.val.ensemble for record in records])} | test
 
 
 def compared(theirs: dict[str, np.ndarray], ours: dict[str, np.ndarray]) -> tuple[str, bool]:
@@ -66,36 +68,35 @@ def compared(theirs: dict[str, np.ndarray], ours: dict[str, np.ndarray]) -> tupl
     ), bool(first < 1e-5 and later < 1e-3)
 
 
-PHASES = {  # of the Trainer, by the method that does it
-    "train_steps": "forward, backward and step",
-    "_outputs": "outputs for validation and test",
-    "_measure": "losses and accuracies of those",
-    "__init__": "data, initial weights",
+PHASES = {  # by the function that does it, and where that is looked up
+    (Trainer, "train_steps"): "forward, backward and step",
+    (Trainer, "_outputs"): "outputs for validation and test",
+    (trainer, "measure"): "losses and accuracies of those",
+    (sweep, "make_trainer"): "data, initial weights",
 }
 
 
 def shares(experiment: jointens.Experiment) -> str:
-    """Where a sweep's time goes: the share of each phase, by timing the trainer's methods from outside."""
-    spent, whole = Counter(), {name: getattr(Trainer, name) for name in PHASES}
+    """Where a sweep's time goes: the share of each phase, by timing functions from outside."""
+    spent = Counter()
 
-    def timed(name: str) -> Callable:
-        def method(*args, **keys):
+    def timed(function: Callable, phase: str) -> Callable:
+        def timing(*args, **keys):
             start = time.perf_counter()
             try:
-                return whole[name](*args, **keys)
+                return function(*args, **keys)
             finally:
-                spent[name] += time.perf_counter() - start
+                spent[phase] += time.perf_counter() - start
 
-        return method
+        return timing
 
-    for name in PHASES:
-        setattr(Trainer, name, timed(name))
-    start = time.perf_counter()
-    by_sweep(experiment)
-    total = time.perf_counter() - start
-    for name in PHASES:
-        setattr(Trainer, name, whole[name])
-    rows = [(spent[name], said) for name, said in PHASES.items()]
+    with contextlib.ExitStack() as patches:
+        for (place, name), phase in PHASES.items():
+            patches.enter_context(patch.object(place, name, timed(getattr(place, name), phase)))
+        start = time.perf_counter()
+        by_sweep(experiment)
+        total = time.perf_counter() - start
+    rows = [(spent[phase], phase) for phase in PHASES.values()]
     rows.append((total - spent.total(), "best weights, results, files, everything else"))
     return "\n".join(f"{seconds / total:6.1%}  {said}" for seconds, said in sorted(rows, reverse=True))
 
@@ -135,11 +136,11 @@ def main() -> int:
         "--threads", type=_count, default=torch.get_num_threads(), help="threads of torch (its default)"
     )
     parser.add_argument("--device", default="cpu", help="of both sides (cpu)")
-    told = parser.parse_args()
-    torch.set_num_threads(told.threads)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     try:
-        experiment = jointens.Experiment(num_epochs=told.epochs, seeds=range(told.seeds), device=told.device)
-        device = choose_device(told.device)
+        experiment = jointens.Experiment(num_epochs=options.epochs, seeds=range(options.seeds), device=options.device)
+        device = choose_device(options.device)
     except jointens.InputError as error:
         print(f"sweep_speed.py: {error}", file=sys.stderr)
         return 2
@@ -148,7 +149,7 @@ def main() -> int:
     by_plain_loop(warm), by_sweep(warm)
 
     times, losses = {by_plain_loop: [], by_sweep: []}, {}
-    for number in range(1, told.rounds + 1):
+    for number in range(1, options.rounds + 1):
         for side, spent in times.items():
             start = time.perf_counter()
             losses[side] = side(experiment)
@@ -163,7 +164,7 @@ def main() -> int:
     print(
         f"\n{len(experiment.cells)} runs, M = {experiment.num_learners}, {experiment.num_epochs} epochs, 1000 images; "
         f"torch {torch.__version__}, {device_name(device)}\n"
-        f"plain loop  {median(times[by_plain_loop]):7.2f} s   (median of {told.rounds})\n"
+        f"plain loop  {median(times[by_plain_loop]):7.2f} s   (median of {options.rounds})\n"
         f"sweep       {median(times[by_sweep]):7.2f} s\n"
         f"ratio       {median(ratios):7.1f}     ({min(ratios):.1f} to {max(ratios):.1f})\n"
     )

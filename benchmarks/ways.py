@@ -15,8 +15,8 @@ import torch
 from measured import Memory, seconds, training_flops
 
 import jointens
-from jointens.common.device import choose_device, working_on
-from jointens.training.trainer import Trainer
+from jointens.common import choose_device, working_on
+from jointens.sweeps import make_learner, make_trainer
 
 # Rounding leads two runs apart, step by step: after some hundred steps their objectives may differ by this share. A
 # step that is run wrongly learns nothing, or one batch by heart, and is further away.
@@ -43,7 +43,7 @@ def compare(experiment: jointens.Experiment, ways: list[str], rate: float) -> li
     compiles, and then `PASSES` that are. rate: FLOP per second of matrix products, which shares are of.
     """
     dataset = experiment.about_data
-    flops = experiment.num_learners * training_flops(experiment.make_learner(), torch.randn(4, *dataset.input_shape))
+    flops = experiment.num_learners * training_flops(make_learner(experiment), torch.randn(4, *dataset.input_shape))
     rows = []
     for precision, execution in [("float32", "eager"), *((experiment.precision, way) for way in ways)]:
         of = dataclasses.replace(experiment, precision=precision, execution=execution)
@@ -61,15 +61,15 @@ def _measured(experiment: jointens.Experiment, peak: float) -> Row:
     """peak: images per second that matrix products at the device's rate would make."""
     torch.manual_seed(0)
     memory = Memory(choose_device(experiment.device))
-    trainer = Trainer(experiment, experiment.cells)
+    trainer = make_trainer(experiment, experiment.cells)
     device = trainer.device
     with working_on(device):
         trainer.train_epoch()
         spent = median(seconds(trainer.train_epoch, device) for _ in range(PASSES))
-        objective = (trainer.total / trainer.feed.num_train).item()
-        validation = trainer.evaluate(trainer.feed.val)["ensemble"].item()
+        objective = (trainer.total / trainer.loader.num_train).item()
+        validation = trainer.evaluate(trainer.loader.val)["ensemble"].item()
         trainer.step.forget()
-    images = trainer.feed.num_train / spent
+    images = trainer.loader.num_train / spent
     return Row(experiment.precision, experiment.execution, images, images / peak, memory.peak(), objective, validation)
 
 

@@ -74,8 +74,8 @@ import dataclasses
 from myst_nb import glue
 
 import jointens
-from jointens.analysis import statistics
-from jointens.reports import beta_sweep
+from jointens.analysis import compare
+from jointens.reports import beta_sweep, tables
 
 experiment = jointens.Experiment.from_namespace(globals())
 results = jointens.run(experiment)  # trains what is not there yet
@@ -100,12 +100,12 @@ beta_sweep.sweep(results)
 # In numbers, where ± is the half-width of the interval:
 
 # %%
-statistics.table(tests)
+tables.table(tests)
 
 # %% tags=["remove-input"]
 joint = min(experiment.beta_vals, key=lambda beta: abs(beta - 1))
 glue("beta_sweep_joint", f"{joint:g}", display=False)
-for name, text in statistics.texts(tests, joint).items():
+for name, text in tables.texts(tests, joint).items():
     glue(f"beta_sweep_{name}", text, display=False)
 
 # %% [markdown]
@@ -156,7 +156,7 @@ beta_sweep.train_against_test(results)
 # The parts of the loss say where the gain goes:
 
 # %%
-statistics.generalisation(tests, [min(experiment.beta_vals, key=abs), joint])
+tables.generalisation(tests, [min(experiment.beta_vals, key=abs), joint])
 
 # %% [markdown]
 # Diversity itself is not lost on test data: it is about as large there as on training data, and so is the individual
@@ -179,10 +179,10 @@ else:
 beta_sweep.sweep(clean or results)
 
 # %%
-statistics.table((clean or results).tests())
+tables.table((clean or results).tests())
 
 # %% tags=["remove-input"]
-for name, text in statistics.texts((clean or results).tests(), joint).items():
+for name, text in tables.texts((clean or results).tests(), joint).items():
     glue(f"beta_sweep_clean_{name}", text, display=False)
 
 # %% [markdown]
@@ -203,7 +203,7 @@ import torch
 from sklearn.datasets import load_sample_images
 from torchvision.transforms.functional import center_crop, resize
 
-from jointens.data.registry import DATASETS
+from jointens.data import DATASETS
 
 pictures = [
     torch.tensor(image).permute(2, 0, 1) for image in load_sample_images().images
@@ -233,11 +233,11 @@ on_images = {
     "authors' rate": published.Setting("cifar10_cnn", "scores").results,
     "five times that": published.Setting("cifar10_cnn_fair", "scores").results,
 }
-statistics.table(on_images["authors' rate"].tests())
+tables.table(on_images["authors' rate"].tests())
 
 # %% tags=["remove-input"]
 for name, of_images in zip(("cifar", "fair"), on_images.values(), strict=True):
-    for quoted, text in statistics.texts(of_images.tests(), 1).items():
+    for quoted, text in tables.texts(of_images.tests(), 1).items():
         glue(f"beta_sweep_{name}_{quoted}", text, display=False)
 
 # %% [markdown]
@@ -262,7 +262,7 @@ for name, of_images in zip(("cifar", "fair"), on_images.values(), strict=True):
 
 # %% tags=["nbval-check-output", "hide-input"]
 for name, of_images in on_images.items():
-    of = statistics.compare(of_images.tests(), 1).xs("best", level="checkpoint")
+    of = compare(of_images.tests(), 1).xs("best", level="checkpoint")
     times = of.loc["diversity", "beta"] / of.loc["diversity", "reference"]
     apart = (
         of.loc["train_ensemble", "difference"] - of.loc["ensemble", "difference"]
@@ -283,7 +283,7 @@ single, wide = (
     for kind in ("single", "wide")
 )
 alone = {"one learner alone": single, "one of five times the width": wide}
-statistics.baselines(on_images["authors' rate"], alone)
+tables.baselines(on_images["authors' rate"], alone)
 
 # %% [markdown]
 # A learner alone is the mean learner of independent training, as
@@ -310,14 +310,14 @@ published.state()
 runs = {"noisy": results, "clean": clean} if clean else {"this run": results}
 nearest = sorted(experiment.beta_vals, key=lambda beta: abs(beta - joint))
 shown = sorted(nearest[:2])  # joint training and the value next to it
-statistics.verdicts({name: run.tests() for name, run in runs.items()}, shown)
+tables.verdicts({name: run.tests() for name, run in runs.items()}, shown)
 
 # %% [markdown]
 # What the chapter says about the learners, as checks that a rerun on another machine has to pass:
 
 # %% tags=["nbval-check-output", "hide-input"]
 for name, run in runs.items():
-    of = statistics.compare(run.tests(), joint)
+    of = compare(run.tests(), joint)
     diversity, individual = of.loc["diversity"], of.loc["individual"]
     lower = of.loc[("train_ensemble", "last"), "verdict"] == "lower"
     print(

@@ -34,10 +34,9 @@ import torch
 from myst_nb import glue
 
 import jointens
-from jointens.analysis import statistics, sweep_diagnostics
-from jointens.diagnostics import codependence
-from jointens.reports import diagnostics
-from jointens.theory import verify
+from jointens import diagnostics, theory
+from jointens.analysis import over_beta, sweep_diagnostics
+from jointens.reports import diagnostics as figures
 
 source = released or saved
 if source is None:
@@ -55,7 +54,7 @@ how = {"shares": shares, "repeats": repeats}
 frame = sweep_diagnostics.dropped(
     stored, checkpoints=stored.checkpoints[-1:], **how
 )
-diagnostics.codependence(stored, frame)
+figures.codependence(stored, frame)
 
 # %% [markdown]
 # It looks like strong evidence: near β = 1 the ensemble depends on all of its learners. But the circles were computed from
@@ -106,13 +105,13 @@ def over_all_subsets(outputs, targets):
         means = torch.stack([outputs[list(subset)].mean(0) for subset in subsets])
         drawn.append((means - targets).square().sum(-1).mean(0) - parts.ensemble)
         formula.append(
-            codependence.expected_increase(parts.diversity, len(outputs), keep)
+            diagnostics.expected_increase(parts.diversity, len(outputs), keep)
         )
     return torch.stack(drawn), torch.stack(formula)
 
 
-cases = verify.draws("squared_error", sizes=((2, 2), (3, 5), (6, 1), (8, 3)))
-verify.confirm("the increase is a multiple of diversity", over_all_subsets, cases)
+cases = theory.draws("squared_error", sizes=((2, 2), (3, 5), (6, 1), (8, 3)))
+theory.confirm("the increase is a multiple of diversity", over_all_subsets, cases)
 
 # %% [markdown]
 # What does that mean for the strength of the evidence? The curves of {numref}`fig-codependence` are those of diversity in
@@ -135,7 +134,7 @@ independent, joint = images.independent, images.joint
 lost = sweep_diagnostics.dropped(images, checkpoints=images.checkpoints[-1:], **how)
 
 # %% mystnb={"figure": {"caption": "Learner codependence of classifiers. By how much the ensemble's negative log-likelihood rises (left) and its accuracy falls (right) on test data when a share of its learners is dropped at random; means over runs, bands are one standard deviation, last epoch.", "name": "fig-codependence-digits"}, "image": {"alt": "Two panels over beta, a line for each share of dropped learners. Both losses are near zero up to beta 0.8 and rise steeply at beta 1."}}
-diagnostics.codependence(images, lost)
+figures.codependence(images, lost)
 
 # %% tags=["remove-input"]
 most = lost[lost["drop"] == lost["drop"].max()]
@@ -156,7 +155,7 @@ glue("codependence_drop", f"{drop} of {drop + keep} learners", display=False)
 
 # %%
 dropped_most = most.assign(points=100 * most["accuracy_lost"])
-paired = statistics.over_beta(dropped_most, "points", paired=True)
+paired = over_beta(dropped_most, "points", paired=True)
 paired[["beta", "mean", "half_width"]].dropna().round(2)
 
 # %% [markdown]
@@ -171,7 +170,7 @@ pairs = {
     ).error_correlations
     for beta in dict.fromkeys([independent, joint])
 }
-diagnostics.correlations(pairs, diagnostics.stamp_of(images))
+figures.correlations(pairs, figures.stamp_of(images))
 
 # %% [markdown]
 # ## Negative control

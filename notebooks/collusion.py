@@ -40,10 +40,10 @@ import torch
 from IPython.display import SVG
 
 import jointens
-from jointens.common.seeding import generator
-from jointens.reports import flow_slider, theory
-from jointens.theory import gradients, verify
-from jointens.theory.flow import gradient_flow, joint_end, responses
+from jointens import theory
+from jointens.common import generator
+from jointens.reports import flow_slider
+from jointens.reports import theory as figures
 
 torch.set_default_dtype(torch.float64)
 
@@ -59,7 +59,7 @@ BETAS = (-0.5, 0.0, 0.3, 1.0, 1.5)
 
 def cases(loss="cross_entropy", **how):
     """Outputs (M, B, K) and targets, for several M and K; num_draws in all."""
-    return verify.draws(loss, **{"count": num_draws, "seed": draws_seed, **how})
+    return theory.draws(loss, **{"count": num_draws, "seed": draws_seed, **how})
 
 
 def with_each(betas, name, **how):
@@ -147,9 +147,9 @@ def pushed_apart(outputs, targets):
 for name in ("squared error", "scores"):
     every_beta = with_each(BETAS, name)
     statement = f"{name}: Δ objective = (1 − β) Δ ind"
-    verify.confirm(statement, price(CASES[name]), every_beta)
+    theory.confirm(statement, price(CASES[name]), every_beta)
 pairs = cases("squared_error", sizes=[(2, 2), (3, 10), (5, 7)])
-verify.confirm("two learners pushed apart", pushed_apart, pairs)
+theory.confirm("two learners pushed apart", pushed_apart, pairs)
 
 # %% [markdown]
 # The paper's picture, drawn from code:
@@ -158,7 +158,7 @@ verify.confirm("two learners pushed apart", pushed_apart, pairs)
 places = torch.tensor([[-1.0, -0.6], [0.9, -0.8], [-0.7, 0.9], [0.8, 0.7]])
 push = torch.tensor([0.7, 0.45])
 moves = torch.stack([-push, 0 * push, 0 * push, push])
-SVG(theory.svg(theory.collusion(places, moves)))
+SVG(figures.svg(figures.collusion(places, moves)))
 
 # %% [markdown]
 # With probability averaging the same holds for zero-sum moves of the *probabilities*: $\bar p$ stays, and diversity
@@ -214,9 +214,7 @@ def two_gradients(how):
         outputs = outputs.clone().requires_grad_()
         parts = jointens.decompose(outputs, targets, **how)
         objective(parts, beta).sum().backward()
-        closed_form = gradients.output_gradient(
-            outputs.detach(), targets, beta, **how
-        )
+        closed_form = theory.output_gradient(outputs.detach(), targets, beta, **how)
         return outputs.grad, closed_form
 
     return sides
@@ -228,8 +226,8 @@ def all_the_same(outputs, targets):
 
 
 for name, how in CASES.items():
-    verify.confirm(f"{name}: gradient", two_gradients(how), with_each(BETAS, name))
-verify.confirm("scores, β = 1: all gradients alike", all_the_same, cases())
+    theory.confirm(f"{name}: gradient", two_gradients(how), with_each(BETAS, name))
+theory.confirm("scores, β = 1: all gradients alike", all_the_same, cases())
 
 # %% [markdown]
 # Read the formulas at β = 1.
@@ -249,7 +247,7 @@ verify.confirm("scores, β = 1: all gradients alike", all_the_same, cases())
 logits = torch.zeros(5, 4)
 logits[:, 0] = torch.tensor([-4.0, -2.0, 0.0, 2.0, 4.0])  # of the right class
 logits[:, 1] = 1.0
-theory.gradients(logits, target=0)
+figures.gradients(logits, target=0)
 
 # %% [markdown]
 # ## Flat directions
@@ -302,7 +300,7 @@ def of_squared_error(beta, outputs, targets):
     num_learners, _, num_outputs = outputs.shape
     alike, zero_sum = 2 / num_learners, 2 / num_learners * (1 - beta)
     expected = [zero_sum] * (num_learners - 1) * num_outputs + [alike] * num_outputs
-    found = gradients.output_curvature(outputs, targets, beta, loss="squared_error")
+    found = theory.output_curvature(outputs, targets, beta, loss="squared_error")
     return found, torch.tensor(sorted(expected)).expand_as(found)
 
 
@@ -313,14 +311,14 @@ def of_joint_scores(outputs, labels):
         outputs
     )  # (B, K), ascending from 0
     zeros = torch.zeros(len(p_bar), (len(outputs) - 1) * outputs.shape[-1])
-    found = gradients.output_curvature(outputs, labels, 1.0)
+    found = theory.output_curvature(outputs, labels, 1.0)
     return found, torch.cat([zeros, expected], -1)
 
 
 few = {"sizes": [(2, 3), (3, 4), (5, 7)], "count": 30, "scale": 1.0}
 every_beta = with_each(BETAS, "squared error", **few)
-verify.confirm("squared error: eigenvalues", of_squared_error, every_beta)
-verify.confirm("scores, β = 1: eigenvalues", of_joint_scores, cases(**few))
+theory.confirm("squared error: eigenvalues", of_squared_error, every_beta)
+theory.confirm("scores, β = 1: eigenvalues", of_joint_scores, cases(**few))
 
 # %% [markdown]
 # Counted for five learners and seven classes, at random outputs:
@@ -328,7 +326,7 @@ verify.confirm("scores, β = 1: eigenvalues", of_joint_scores, cases(**few))
 # %% tags=["nbval-check-output"]
 (outputs, labels), *_ = cases(sizes=[(5, 7)], count=20, scale=1.0)
 for beta in (0.0, 0.5, 0.9, 1.0, 1.1):
-    eigenvalues = gradients.output_curvature(outputs, labels, beta)
+    eigenvalues = theory.output_curvature(outputs, labels, beta)
     (flat,) = (eigenvalues.abs() < 1e-10).sum(-1).unique().tolist()  # in every draw
     (falling,) = (eigenvalues <= -1e-10).sum(-1).unique().tolist()
     size = eigenvalues.shape[-1]
@@ -338,7 +336,7 @@ for beta in (0.0, 0.5, 0.9, 1.0, 1.1):
 example, label = outputs[:, :1], labels[:1]
 grid = torch.linspace(-0.5, 1.5, 41).tolist()
 centre = {"squared_error": torch.zeros_like(example[0]), "cross_entropy": label}
-theory.curvature(example, centre, grid)
+figures.curvature(example, centre, grid)
 
 # %% [markdown]
 # The *number* of flat directions jumps at β = 1, from $M$ to $(M-1)K + 1$: below, any share of its own loss gives a
@@ -351,7 +349,7 @@ theory.curvature(example, centre, grid)
 
 # %%
 for beta in (0.0, 0.5, 1.0, 1.1):
-    eigenvalues = gradients.output_curvature(
+    eigenvalues = theory.output_curvature(
         outputs, labels, beta, average="probabilities"
     )
     flat = (eigenvalues.abs() < 1e-6).sum(-1).double().mean()
@@ -434,7 +432,7 @@ def random_flows(count=20, M=4, K=3):
 def late(beta, starts, target, responses):
     """Where the flow is at time 300: (M, K)."""
     times = torch.tensor([300.0])
-    return gradient_flow(
+    return theory.gradient_flow(
         starts, target, beta=beta, times=times, responses=responses
     )[0]
 
@@ -443,8 +441,8 @@ def all_at_target(beta, starts, target, responses):
     return late(beta, starts, target, responses), target.expand_as(starts)
 
 
-def reached(*flow):
-    return late(1.0, *flow), joint_end(*flow)
+def joint_end(*flow):
+    return late(1.0, *flow), theory.joint_end(*flow)
 
 
 def grown(*flow):
@@ -452,9 +450,9 @@ def grown(*flow):
 
 
 below_one = ((b, *flow) for b in (0.0, 0.5, 0.9) for flow in random_flows())
-verify.confirm("β < 1: all end at the target", all_at_target, below_one)
-verify.confirm("β = 1: as the formula says", reached, random_flows())
-verify.confirm("β = 1.1: far away", grown, random_flows(), relation="<=")
+theory.confirm("β < 1: all end at the target", all_at_target, below_one)
+theory.confirm("β = 1: as the formula says", joint_end, random_flows())
+theory.confirm("β = 1.1: far away", grown, random_flows(), relation="<=")
 
 # %% [markdown]
 # {numref}`fig-flow` shows it in the plane. Four learners start close to each other; each is quick along one direction
@@ -464,13 +462,14 @@ verify.confirm("β = 1.1: far away", grown, random_flows(), relation="<=")
 # %% mystnb={"figure": {"caption": "Gradient flow of four learners towards one target, squared error, for several $\\beta$. At $\\beta = 1$ the ensemble reaches the target and its learners never do. At $\\beta = 0.9$ they drift apart nearly as far at first, and come back slowly. At $\\beta = 1.1$ they leave the picture.", "name": "fig-flow"}}
 target = torch.tensor([0.3, 0.2])
 starts = torch.tensor([[-0.85, -0.6], [-0.7, -0.5], [-0.8, -0.4], [-0.65, -0.65]])
-directions = responses([0, 45, 90, 135])
+directions = theory.responses([0, 45, 90, 135])
 times = 20 * torch.linspace(0, 1, 61) ** 2  # finer at the beginning
 
 how = {"times": times, "responses": directions}
 betas = jointens.Experiment(beta_vals=beta_vals).beta_vals  # reads and checks
 paths = {
-    f"β = {b:.12g}": gradient_flow(starts, target, beta=b, **how) for b in betas
+    f"β = {b:.12g}": theory.gradient_flow(starts, target, beta=b, **how)
+    for b in betas
 }
 title = "Four learners, their average and one target in the plane, over time."
 flow_slider.FlowSlider(paths, target, times, name="flow", title=title)
@@ -516,7 +515,7 @@ flow_slider.FlowSlider(paths, target, times, name="flow", title=title)
 
 # %% tags=["nbval-check-output"]
 same = directions[:1].expand(4, -1, -1)
-flow = gradient_flow(starts, target, beta=1.0, times=times, responses=same)
+flow = theory.gradient_flow(starts, target, beta=1.0, times=times, responses=same)
 spread = flow.var(1, correction=0).sum(-1)  # diversity at each time
 print(
     "largest change of diversity below 1e-12:",
@@ -540,14 +539,14 @@ print(
 #
 # Along a direction in which all learners respond with speed $a$, a zero-sum deviation falls as $e^{-2 (1-\beta) a
 # t}$: the zero-sum eigenvalue $\frac2M (1 - \beta)$ of {prf:ref}`thm-curvature`, times $M a$. Here $a$ lies between
-# 0.15, across a learner's quick direction (the default of `toy.responses`), and 1, along it. As β approaches 1 the
+# 0.15, across a learner's quick direction (the default of `theory.responses`), and 1, along it. As β approaches 1 the
 # time grows as $\frac1{1-\beta}$: ten times as long at 0.99 as at 0.9. With a fixed number of epochs, β close to 1 is
 # β = 1.
 
 # %% tags=["nbval-check-output"]
 for beta in (0.0, 0.9, 0.99):
     dense = torch.linspace(0, 20 / (1 - beta), 2001)
-    flow = gradient_flow(
+    flow = theory.gradient_flow(
         starts, target, beta=beta, times=dense, responses=directions
     )
     away = (flow - target).norm(dim=-1).max(-1).values > 0.05

@@ -28,9 +28,9 @@ import torch
 from myst_nb import glue
 
 import jointens
+from jointens import theory
 from jointens.analysis import sweep_diagnostics
-from jointens.reports import diagnostics
-from jointens.theory import verify
+from jointens.reports import diagnostics as figures
 
 source = released or saved
 if source is None:
@@ -91,14 +91,14 @@ def fall(outputs, targets):
     )
 
 
-verify.confirm("the fall is mean ‖b‖²", fall, verify.draws("squared_error"))
+theory.confirm("the fall is mean ‖b‖²", fall, theory.draws("squared_error"))
 
 # %% [markdown]
 # ## The result
 
 # %% mystnb={"figure": {"caption": "The second diagnostic. By how many per cent diversity on test data falls when each learner's constant shift is taken away, over $\\beta$; means over runs, bands are one standard deviation.", "name": "fig-debiased"}, "image": {"alt": "Fall of diversity over beta, a line for the best checkpoint and one for the last epoch. At the last epoch it stays at a few per cent until close to beta 1 and then jumps up; at the best checkpoint it grows earlier, with wide bands."}}
 frame = sweep_diagnostics.debiased(stored)
-diagnostics.debiased(stored, frame)
+figures.debiased(stored, frame)
 
 # %% tags=["remove-input"]
 glue("debiased_joint", f"{joint:g}", display=False)

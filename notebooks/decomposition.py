@@ -54,16 +54,15 @@ from torch.func import jacrev, vmap
 from torch.nn.functional import cross_entropy, one_hot
 
 import jointens
-from jointens.losses import bregman
-from jointens.reports import theory
-from jointens.theory import gradients, verify
+from jointens import losses, theory
+from jointens.reports import theory as figures
 
 torch.set_default_dtype(torch.float64)
 
 
 def cases(loss="cross_entropy", **how):
     """Outputs (M, B, K) and targets, for several M and K; num_draws in all."""
-    return verify.draws(loss, count=num_draws, seed=draws_seed, **how)
+    return theory.draws(loss, count=num_draws, seed=draws_seed, **how)
 
 
 def pick(values, labels):
@@ -115,7 +114,7 @@ def squared_error(outputs, targets):
     return ind - ens, outputs.var(0, correction=0).sum(-1)
 
 
-verify.confirm("ind − ens is the variance", squared_error, cases("squared_error"))
+theory.confirm("ind − ens is the variance", squared_error, cases("squared_error"))
 
 # %% [markdown]
 # ## Cross-entropy, scores averaged
@@ -180,8 +179,8 @@ def other_label(outputs, labels):
     return gain(outputs, labels), gain(outputs, another)
 
 
-verify.confirm("ind − ens is the mean divergence", mean_kl, cases())
-verify.confirm("ind − ens does not know the label", other_label, cases())
+theory.confirm("ind − ens is the mean divergence", mean_kl, cases())
+theory.confirm("ind − ens does not know the label", other_label, cases())
 
 # %% [markdown]
 # ## Cross-entropy, probabilities averaged
@@ -224,8 +223,8 @@ def not_negative(outputs, labels):
     return torch.zeros(len(labels)), log_ratios(outputs, labels)[0]
 
 
-verify.confirm("ind − ens is the mean log ratio", log_ratios, cases())
-verify.confirm("0 <= ind − ens", not_negative, cases(), relation="<=")
+theory.confirm("ind − ens is the mean log ratio", log_ratios, cases())
+theory.confirm("0 <= ind − ens", not_negative, cases(), relation="<=")
 
 # %% [markdown]
 # *Where the label matters.* Two learners give the first of three classes the same probability, and disagree about the
@@ -323,7 +322,7 @@ def quadratic_form(loss, transform=torch.clone):
 
     def sides(outputs, targets):
         f = transform(outputs)  # what is averaged
-        mean, found = f.mean(0), gradients.second_order(loss, f, targets)
+        mean, found = f.mean(0), theory.second_order(loss, f, targets)
         assert ((found.positions >= 0) & (found.positions <= 1)).all()
         hessians = hessian_of_all(found.points, targets)  # at f*: (M, B, K, K)
         d = f - mean
@@ -334,12 +333,12 @@ def quadratic_form(loss, transform=torch.clone):
 
 
 softmax = torch.nn.Softmax(-1)
-verify.confirm("scores", quadratic_form(nll_of_scores), cases())
-verify.confirm(
+theory.confirm("scores", quadratic_form(nll_of_scores), cases())
+theory.confirm(
     "probabilities", quadratic_form(nll_of_probabilities, softmax), cases()
 )
-verify.confirm("released", quadratic_form(nll_of_scores, softmax), cases())
-verify.confirm("log-cosh", quadratic_form(log_cosh), cases("squared_error"))
+theory.confirm("released", quadratic_form(nll_of_scores, softmax), cases())
+theory.confirm("log-cosh", quadratic_form(log_cosh), cases("squared_error"))
 
 # %% [markdown]
 # ## Bregman losses and the average that fits
@@ -426,9 +425,9 @@ def kl_is_cross_entropy(outputs, labels):
     return torch.stack(parts), torch.stack(scores)
 
 
-for name in bregman.DIVERGENCES:
-    verify.confirm(name, identity(name), cases("squared_error", scale=1.0))
-verify.confirm("kl is cross-entropy of scores", kl_is_cross_entropy, cases())
+for name in losses.DIVERGENCES:
+    theory.confirm(name, identity(name), cases("squared_error", scale=1.0))
+theory.confirm("kl is cross-entropy of scores", kl_is_cross_entropy, cases())
 
 # %% [markdown]
 # *With the wrong average* the identity keeps a term with the target in it, and diversity may even be negative:
@@ -436,7 +435,7 @@ verify.confirm("kl is cross-entropy of scores", kl_is_cross_entropy, cases())
 # and the loss is Itakura and Saito's:
 
 # %% tags=["nbval-check-output"]
-divergence = bregman.DIVERGENCES["itakura_saito"]
+divergence = losses.DIVERGENCES["itakura_saito"]
 q = torch.tensor([1.0, 9.0]).view(2, 1, 1)
 means = {
     "arithmetic": q.mean(0),
@@ -529,8 +528,8 @@ def attained(num_classes):
     return torch.cat([lowest, highest, most]), torch.tensor(limits(num_classes))
 
 
-verify.confirm("released: within the limits", within, cases(), relation="<=")
-verify.confirm("released: limits attained", attained, [(2,), (10,), (100,)])
+theory.confirm("released: within the limits", within, cases(), relation="<=")
+theory.confirm("released: limits attained", attained, [(2,), (10,), (100,)])
 
 # %% tags=["nbval-check-output"]
 for num_classes in (10, 100):
@@ -547,7 +546,7 @@ for num_classes in (10, 100):
 # {numref}`fig-three-averages` sets the three side by side: two learners that disagree more and more.
 
 # %% mystnb={"figure": {"caption": "Diversity of two learners that are ever more certain of two different classes. Left: the label is one of the two. Right: the label is a third class, about which they agree. Diversity of averaged scores grows without limit and does not see the label; that of averaged probabilities does see it; the released average has next to none.", "name": "fig-three-averages"}, "image": {"alt": "Two panels of diversity over the logit d. Left: the lines for score and probability averaging rise together, the one for the released average stays near zero. Right: the line for scores is the same, that for probabilities is zero."}}
-theory.diversity_over_distance()
+figures.diversity_over_distance()
 
 # %% [markdown]
 # ## What was shown, and what was not

@@ -29,8 +29,9 @@ released = None  # or a file of the authors' outputs
 from myst_nb import glue
 
 import jointens
-from jointens.analysis import statistics, sweep_diagnostics
-from jointens.reports import diagnostics
+from jointens.analysis import sweep_diagnostics
+from jointens.reports import diagnostics as figures
+from jointens.reports import tables
 
 source = released or saved
 if source is None:
@@ -40,7 +41,7 @@ independent, joint = stored.independent, stored.joint
 frame = sweep_diagnostics.explosion(stored)
 
 # %% mystnb={"figure": {"caption": "The first diagnostic. Loss of the ensemble on test data (left) and diversity there, on a log axis (right), over $\\beta$; means over runs, bands are one standard deviation, as in the authors' notebook.", "name": "fig-explosion"}, "image": {"alt": "Two panels over beta. Left, the ensemble's test loss, almost level, with wide bands. Right, diversity on a logarithmic axis: it grows slowly at first and steeply towards beta 1."}}
-diagnostics.explosion(stored, frame)
+figures.explosion(stored, frame)
 
 # %% tags=["remove-input"]
 last = stored.checkpoints[-1]
@@ -64,7 +65,7 @@ glue("explosion_half", f"{means[between] / means[independent]:.1f}", display=Fal
 # their test data are. Within runs the difference is much more certain:
 
 # %%
-statistics.table(frame)
+tables.table(frame)
 
 # %% [markdown]
 # Δ is the mean difference to β = {glue:text}`explosion_independent` of the same run, with its 95 % t interval. (Of ensembles whose

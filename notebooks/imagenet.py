@@ -154,7 +154,7 @@ table1.table(evaluated)
 #
 # The second makes this page of the run that the first has trained. With `-p saved FOLDER` in place of the profile it trains
 # nothing and shows what is there, of a run that is still going on as well. What has been published with the repository so far, top-1
-# accuracy in per cent, beside the paper (the command `python -m jointens publish` adds a finished run):
+# accuracy in per cent, beside the paper (the script `python results/publish.py FOLDER` adds a finished run):
 
 # %%
 table1.beside_the_paper(table1.evaluated(published.on_imagenet()))

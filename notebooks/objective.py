@@ -45,9 +45,9 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector
 
 import jointens
-from jointens.data.splits import load_data
-from jointens.reports import theory
-from jointens.theory import gradients, verify
+from jointens import theory
+from jointens.data import load_data
+from jointens.reports import theory as figures
 
 CASES = {  # name: loss and average
     "squared error": {"loss": "squared_error"},
@@ -59,7 +59,7 @@ CASES = {  # name: loss and average
 
 def cases(kind="cross_entropy", **how):
     """Outputs (M, B, K) and targets, for several M and K; num_draws in all."""
-    return verify.draws(kind, **{"count": num_draws, "seed": draws_seed, **how})
+    return theory.draws(kind, **{"count": num_draws, "seed": draws_seed, **how})
 
 
 def with_each(betas, *kind):
@@ -126,13 +126,13 @@ def between(how):
 
 for name, how in CASES.items():
     kind = how.get("loss", "cross_entropy")
-    verify.confirm(
+    theory.confirm(
         f"{name}: three forms",
         three_forms(how),
         with_each((-1, 0.3, 1, 2), kind),
     )
     inside = with_each((0, 0.3, 0.9, 1), kind)
-    verify.confirm(
+    theory.confirm(
         f"{name}: ens <= L^β <= ind", between(how), inside, relation="<="
     )
 
@@ -212,7 +212,7 @@ def negative_correlation(weight, outputs, targets):
     )  # the mean: a constant
     others = (outputs - mean).sum(0) - (outputs - mean)
     (((f - targets) ** 2 / 2) + weight * (f - mean) * others).sum().backward()
-    ours = gradients.output_gradient(outputs, targets, weight, loss="squared_error")
+    ours = theory.output_gradient(outputs, targets, weight, loss="squared_error")
     return f.grad, len(outputs) / 2 * ours
 
 
@@ -233,7 +233,7 @@ def learner_by_learner(weight, outputs, targets):
         own = (f[i] - targets) ** 2 / 2 + weight * d[i] * (d.sum(0) - d[i])
         gradients.append(torch.autograd.grad(own.sum(), f)[0][i])
     weight = 2 * weight * (1 - 1 / M)
-    ours = gradients.output_gradient(outputs, targets, weight, loss="squared_error")
+    ours = theory.output_gradient(outputs, targets, weight, loss="squared_error")
     return torch.stack(gradients), M / 2 * ours
 
 
@@ -244,12 +244,12 @@ def weight_on_ind(gamma, outputs, labels):
 
 
 values = list(with_each(LAMBDAS, "squared_error"))
-verify.confirm("modular loss, β = λ", modular, with_each(LAMBDAS))
-verify.confirm("GNCL, squared error, β = λ", generalised, values)
-verify.confirm("gradient of NCL, β = λ", negative_correlation, values)
-verify.confirm("NCL, through the mean, summed, β = 2 λ", through_the_mean, values)
-verify.confirm("NCL, through the mean, each its own", learner_by_learner, values)
-verify.confirm("1 − γ, averaged probabilities", weight_on_ind, with_each(LAMBDAS))
+theory.confirm("modular loss, β = λ", modular, with_each(LAMBDAS))
+theory.confirm("GNCL, squared error, β = λ", generalised, values)
+theory.confirm("gradient of NCL, β = λ", negative_correlation, values)
+theory.confirm("NCL, through the mean, summed, β = 2 λ", through_the_mean, values)
+theory.confirm("NCL, through the mean, each its own", learner_by_learner, values)
+theory.confirm("1 − γ, averaged probabilities", weight_on_ind, with_each(LAMBDAS))
 
 # %% tags=["nbval-check-output"]
 (outputs, labels), *_ = cases(sizes=[(5, 7)])
@@ -366,9 +366,9 @@ c = 100 * torch.rand(num_draws, generator=chance, dtype=torch.float64)
 for name in ("squared error", "scores", "probabilities"):
     sizes = ((2, 2), (3, 10), (5, 7))
     beyond = [(weight, M, K, c) for weight in (1.1, 2) for M, K in sizes]
-    verify.confirm(f"{name}: closed form", along(name), beyond)
+    theory.confirm(f"{name}: closed form", along(name), beyond)
 weights = with_each((1.5, 10, 100))
-verify.confirm(
+theory.confirm(
     "released: its limit <= objective", released_limit, weights, relation="<="
 )
 
@@ -387,7 +387,7 @@ experiment = jointens.Experiment.from_namespace(globals())
 results = jointens.run(experiment)  # trains what is not there yet
 
 # %% mystnb={"figure": {"caption": "The objective and diversity on training data over the epochs, for $\\beta$ inside and outside of the interval from 0 to 1. A line for each run; three seeds. Just beyond 1 the objective falls below zero and diversity grows by orders of magnitude, slowed only by the falling learning rate. Further beyond, training breaks down.", "name": "fig-beyond"}, "image": {"alt": "Two panels over epochs with lines for each beta. Left, the objective on a symmetric logarithmic axis: for beta up to 1 it falls towards zero, for 1.02 far below zero, for 1.1 it swings between large values of either sign. Right, diversity on a logarithmic axis: it grows with beta, by orders of magnitude from 0.5 to 1 and from 1 to 1.02; at 1.1 it rises, falls and rises again."}}
-theory.over_epochs(results)
+figures.over_epochs(results)
 
 # %%
 history = (
@@ -490,8 +490,8 @@ def on_m_times_ind():
     return together, solo(0.1, 5e-4, momentum=0.9)
 
 
-verify.confirm("M together on ind, and alone at η/M and M w", on_ind, [()])
-verify.confirm("M together on M · ind, and alone at η and w", on_m_times_ind, [()])
+theory.confirm("M together on ind, and alone at η/M and M w", on_ind, [()])
+theory.confirm("M together on M · ind, and alone at η and w", on_m_times_ind, [()])
 
 # %% [markdown]
 # So a study over $M$ at one learning rate changes two things at once. The key `rate_per_learner: true` trains $M$
@@ -518,7 +518,7 @@ comparison = {
 }
 
 # %% mystnb={"figure": {"caption": "Independent learners never meet, so how many of them train side by side should not matter to any of them. At the same learning rate for every $M$ (dashed) it does: the more they are, the slower each learns. With M times the loss (solid) it does not. Means over three seeds with 95 % t intervals.", "name": "fig-rates"}, "image": {"alt": "Individual test loss over the number of learners, 1 to 10. The dashed line for one rate rises steeply, the solid line for a rate per learner is flat."}}
-theory.learners_alone(comparison)
+figures.learners_alone(comparison)
 
 # %% [markdown]
 # *And across β?* For squared error, and in output space, the largest curvature is $\frac2M$ for all β from 0 to 1
@@ -564,7 +564,7 @@ def by_adam():
     return together, solo(1e-3, 5e-4 * M, **how)
 
 
-verify.confirm("Adam: alone at η, M w and M ε", by_adam, [()])
+theory.confirm("Adam: alone at η, M w and M ε", by_adam, [()])
 
 # %% [markdown]
 # :::{solution-end}

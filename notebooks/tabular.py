@@ -57,8 +57,9 @@ measure_test = True  # after each epoch, for the figures; it decides nothing
 from myst_nb import glue
 
 import jointens
-from jointens.analysis import statistics
-from jointens.reports import beta_sweep, diagnostics
+from jointens.analysis import compare
+from jointens.reports import beta_sweep, tables
+from jointens.reports import diagnostics as figures
 
 experiment = jointens.Experiment.from_namespace(globals())
 results = jointens.run(experiment)  # trains what is not there yet
@@ -74,10 +75,10 @@ between = sorted(experiment.beta_vals, key=lambda beta: abs(beta - 0.9))[0]
 shown = sorted({independent, between, joint})
 
 # %% mystnb={"figure": {"caption": "Ensemble loss, individual loss and diversity over training, on training data (dashed) and on test data (continuous), for independent training, one $\\beta$ in between and joint training. Means over seeds, bands are 95 % t intervals.", "name": "fig-tabular-course"}, "image": {"alt": "Three panels over sixty epochs. Ensemble loss: training curves fall together, test curves fall, then rise together. Individual loss: for joint training far above the others on training as on test data, rising on test data. Diversity, logarithmic: for joint training it grows throughout, to more than ten times that of independent training."}}
-diagnostics.course(results, shown)
+figures.course(results, shown)
 
 # %% tags=["remove-input"]
-for name, text in statistics.texts(tests, joint).items():
+for name, text in tables.texts(tests, joint).items():
     glue(f"tabular_{name}", text, display=False)
 
 # %% [markdown]
@@ -106,7 +107,7 @@ beta_sweep.train_against_test(results)
 glue("tabular_joint", f"{joint:g}", display=False)
 
 # %%
-statistics.generalisation(tests, shown)
+tables.generalisation(tests, shown)
 
 # %% [markdown]
 # Diversity does carry over to test data, and so does the individual loss that pays for it. What does not carry over is their
@@ -122,7 +123,7 @@ statistics.generalisation(tests, shown)
 beta_sweep.sweep(results)
 
 # %%
-statistics.table(tests)
+tables.table(tests)
 
 # %% [markdown]
 # With early stopping the test loss at β = {glue:text}`tabular_joint` differs from that at β = 0 by
@@ -143,11 +144,11 @@ statistics.table(tests)
 # %% mystnb={"figure": {"caption": "Published sweeps on the paper's four regression sets, one column each. From above: ensemble loss on training data and on test data, as paired differences to $\\beta = 0$; diversity on test data, log axis; the share of it that is constant shifts. Bars are 95 % t intervals over ten seeds.", "name": "fig-tabular-sets"}, "image": {"alt": "Four columns of four panels over beta, each with a line for the best checkpoint and a dashed line for the last epoch."}}
 from jointens.reports import published_tables
 
-sets = published_tables.published_tables()
-diagnostics.four_sets(sets)
+sets = published_tables.read_tables()
+figures.four_sets(sets)
 
 # %%
-statistics.changes(sets, beta=1)
+tables.changes(sets, beta=1)
 
 # %% [markdown]
 # These are the differences of joint to independent training, in the mean over ten seeds, on data and learners nearer to the
@@ -160,7 +161,7 @@ statistics.changes(sets, beta=1)
 # ## What was shown, and what was not
 
 # %% tags=["nbval-check-output", "hide-input"]
-compared = statistics.compare(tests, joint)
+compared = compare(tests, joint)
 last = compared.xs("last", level="checkpoint")
 print("last epoch: training loss is", last.loc["train_ensemble", "verdict"])
 print("last epoch: test loss is", last.loc["ensemble", "verdict"])

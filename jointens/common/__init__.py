@@ -1,20 +1,24 @@
-"""What every room uses and nothing of which knows an experiment.
+"""Errors, files, seeds, devices and names: what every room uses, and what knows no experiment.
 
-errors.py      InputError, the error of a user's mistake
-paths.py       default folders: runs, data, published results, profiles
-files.py       files and folders that are written whole or not at all
-numbers.py     the largest number that is accepted
-names.py       unknown names, and the nearest known one
-yaml_json.py   YAML 1.2 and JSON files
-seeding.py     named, reproducible seed streams
-device.py      devices, precision, CUDA streams
+errors.py         InputError, the error of a user's mistake
+paths.py          default folders: runs, data, published results, profiles
+files.py          files and folders that are written completely or not at all
+numbers.py        the largest number that is accepted
+names.py          unknown names, and the nearest known one
+own_sources.py    names of the user's own tables and functions, and fingerprints of their files
+own_functions.py  functions by name, `import:MODULE:FUNCTION`
+yaml_json.py      YAML 1.2 and JSON files
+seeding.py        named, reproducible seed streams
+device.py         devices, precision, CUDA streams
 """
 
 from .device import PRECISIONS, autocast, choose_device, side_by_side, warn_if_emulated, working_on
 from .errors import InputError
-from .files import remove_leftovers, whole_folder, write_atomically
+from .files import read_npz, remove_leftovers, whole_folder, write_atomically
 from .names import check_names, unknown_name
 from .numbers import LARGEST
+from .own_functions import IMPORT, OwnFunction, fingerprint_of, load_function
+from .own_sources import CSV, absolute_name, check_unchanged, folder_name, is_own, short_name, table_path
 from .paths import (
     default_data_root,
     default_out,
@@ -28,29 +32,10 @@ from .seeding import derived_seed, generator
 from .yaml_json import dump_yaml, read_json_object, read_yaml, read_yaml_file, read_yaml_texts
 
 __all__ = [
-    "LARGEST",
-    "PRECISIONS",
-    "InputError",
-    "autocast",
-    "check_names",
-    "choose_device",
-    "default_data_root",
-    "default_out",
-    "derived_seed",
-    "dump_yaml",
-    "expanded",
-    "generator",
-    "paper_values_file",
-    "profiles_root",
-    "published_root",
-    "read_json_object",
-    "read_yaml",
-    "read_yaml_file",
-    "remove_leftovers",
-    "repository",
-    "read_yaml_texts", "side_by_side", "unknown_name",
-    "warn_if_emulated",
-    "whole_folder",
-    "working_on",
-    "write_atomically",
+    "CSV", "IMPORT", "LARGEST", "PRECISIONS", "InputError", "OwnFunction", "absolute_name", "autocast", "check_names",
+    "check_unchanged", "choose_device", "default_data_root", "default_out", "derived_seed", "dump_yaml", "expanded",
+    "fingerprint_of", "folder_name", "generator", "is_own", "load_function", "paper_values_file", "profiles_root",
+    "published_root", "read_json_object", "read_npz", "read_yaml", "read_yaml_file", "read_yaml_texts",
+    "remove_leftovers", "repository", "short_name", "side_by_side", "table_path", "unknown_name", "warn_if_emulated",
+    "whole_folder", "working_on", "write_atomically",
 ]  # fmt: skip

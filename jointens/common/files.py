@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the writing process is killed."""
+"""Write files and folders whole or not at all, whenever the process is killed; read files of arrays."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ import contextlib
 import os
 import platform
 import shutil
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
+
+from .errors import InputError
 
 TEMPORARY = ".tmp."  # stands in the name of a file that is being written, before its host and process
 
@@ -64,3 +70,14 @@ def _is_alive(process: int) -> bool:
     except PermissionError:
         pass  # it is somebody else's
     return True
+
+
+def read_npz(file: Path) -> dict[str, np.ndarray]:
+    """Read the arrays of an .npz file by name; raises InputError for an unreadable file or other than plain arrays."""
+    try:
+        with np.load(file) as stored:
+            return {name: stored[name] for name in stored.files}
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror or error}") from error
+    except (ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{file} is damaged, or no .npz file of plain arrays") from error

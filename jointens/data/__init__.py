@@ -1,20 +1,21 @@
 """A data set by name, as tensors or files, split by seed, and the loaders that batches come from.
 
-registry.py           what is known of each data set before it is read
-splits.py             a data set as one seed sees it
-loaders.py            batch sources for training and evaluation
+registry.py           each data set by name: sizes, loss, shapes
+splits.py             load a data set as one seed sees it
+loaders.py            batches for training and evaluation
 augmentation.py       random crop, flip and rotation on the device
 torchvision_sets.py   CIFAR and SVHN
 uci.py                the paper's regression sets
 csv_table.py          a table of the user's own
+own_data.py           data that a function of the user's own returns
 imagenet.py           ImageNet in folders
-image_files.py        images from files, in batches
+image_files.py        batches of images from files
 toy_imagenet.py       a small ImageNet that is drawn
 """
 
 from .augmentation import Augmentation, Pixels
-from .csv_table import CSV, check_unchanged, data_name, read_table, whole_name
-from .image_files import Places, Reading, batches, evaluation_transform, training_transform
+from .csv_table import read_table
+from .image_files import ReadOptions, SeededBatchSampler, batches, evaluation_transform, training_transform
 from .imagenet import ImageFiles, read_folders
 from .loaders import FileLoader, MemoryLoader, TorchLoader
 from .registry import DATASETS, Dataset, known_dataset
@@ -23,8 +24,8 @@ from .toy_imagenet import read_toy_imagenet
 from .uci import TABULAR_SETS, read_tabular
 
 __all__ = [
-    "CSV", "DATASETS", "TABULAR_SETS", "Augmentation", "Data", "Dataset", "FileLoader", "ImageFiles", "MemoryLoader",
-    "Pixels", "Places", "Reading", "Request", "Split", "TorchLoader", "batches", "check_unchanged", "data_name",
-    "evaluation_transform", "known_dataset", "load_data", "read_folders", "read_table", "read_tabular",
-    "read_toy_imagenet", "training_transform", "whole_name",
+    "DATASETS", "TABULAR_SETS", "Augmentation", "Data", "Dataset", "FileLoader", "ImageFiles", "MemoryLoader", "Pixels",
+    "ReadOptions", "Request", "SeededBatchSampler", "Split", "TorchLoader", "batches", "evaluation_transform",
+    "known_dataset", "load_data", "read_folders", "read_table", "read_tabular", "read_toy_imagenet",
+    "training_transform",
 ]  # fmt: skip

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-import hashlib
 import io
-import os
 import re
 import warnings
 from collections import defaultdict
@@ -20,12 +18,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..common import LARGEST, InputError, expanded
+from ..common import LARGEST, InputError, fingerprint_of, table_path
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CSV = "csv:"
 FEWEST_ROWS = 10
 MOST_TEXTS = 50  # per column: more are names, dates or free text, for which one-hot features are useless
 SEPARATORS = (",", ";", "\t")
@@ -53,16 +50,6 @@ class Table(NamedTuple):
     notes: tuple[str, ...]  # changes made to the table
 
 
-def data_name(name: str) -> str:
-    """Return the name to show for a data set: for `csv:PATH` the file's name, without its folder."""
-    return Path(name.removeprefix(CSV)).name if name.startswith(CSV) else name
-
-
-def whole_name(name: str) -> str:
-    """Return `csv:PATH` with the absolute path, which stays valid when a run is started from another folder."""
-    return f"{CSV}{_path(name)}" if name.startswith(CSV) else name
-
-
 def read_table(name: str, target: str | None) -> Table:
     """Read the table `csv:PATH`. It is parsed once, until the file changes.
 
@@ -74,36 +61,12 @@ def read_table(name: str, target: str | None) -> Table:
         InputError: the file cannot be read, is no table, or has entries that are no numbers; the message names file,
             line, column and value.
     """
-    path = _path(name)
+    path = table_path(name)
     try:
         status = path.stat()
         return _parsed(path, status.st_mtime_ns, status.st_size, target)
     except OSError as error:
         raise InputError(f"cannot read the table {path}: {error.strerror}") from error
-
-
-def check_unchanged(name: str, content: str, *, where: str) -> None:
-    """Raise InputError if the file of `csv:PATH` is gone, or differs from the one that the results `where` used."""
-    path = _path(name)
-    try:
-        now = _fingerprint(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{where} was trained on {path}, which cannot be read: {error.strerror}") from error
-    if now != content:
-        raise InputError(f"{where} was trained on {path}, which has changed since: {content} then, {now} now")
-
-
-def _fingerprint(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _path(name: str) -> Path:
-    path = name.removeprefix(CSV)
-    if not path:
-        raise InputError(f"dataset is {name!r}; allowed is {CSV}PATH, the path of a table")
-    if not path.isprintable():
-        raise InputError(f"dataset is {name!r}; allowed are printable characters")
-    return Path(os.path.abspath(expanded(path)))
 
 
 @functools.lru_cache(maxsize=8)  # an experiment asks for its shape and sizes again and again
@@ -133,7 +96,7 @@ def _parsed(path: Path, _time: int, _size: int, target: str | None) -> Table:
         )
     features = [feature for name in frame if name != target for feature in _features(file, rows[name], notes)]
     described = tuple(f"{change}: {_listed(names)}" for change, names in notes.items())
-    return Table(np.stack(features, axis=1), targets, _fingerprint(content), described)
+    return Table(np.stack(features, axis=1), targets, fingerprint_of(content), described)
 
 
 def _read(file: str, content: bytes) -> pd.DataFrame:

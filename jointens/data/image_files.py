@@ -1,9 +1,9 @@
-"""Images from their files, in batches: decoded, cropped and flipped by worker processes, or on the GPU.
+"""Read images from files in batches: decoded, cropped and flipped by worker processes, or on the GPU.
 
-    rows and draws ── workers: bytes ── decode ── transform ──▶ images (B, 3, S, S), uint8, and targets (B,)
+    rows and seeds ── workers: bytes ── decode ── transform ──▶ images (B, 3, S, S), uint8, and targets (B,)
 
-What chance does to an image follows from a number that the batch brings along, not from the worker that reads it: so
-an epoch is the same with any number of workers, and can be begun in its midst.
+The random crop and flip of an image follow from a seed that comes with its row, not from the worker that reads it: so
+an epoch is the same with any number of workers, and can be resumed in its middle.
 """
 
 from __future__ import annotations
@@ -24,100 +24,106 @@ from torch.utils.data import DataLoader, Dataset
 from ..common import InputError
 from .imagenet import ImageFiles
 
-# From bytes to images of another size, still uint8: takes `(3, H, W)`.
+# An image `(3, H, W)`, uint8 → an image of another size, still uint8.
 Transform = Callable[[Tensor], Tensor]
 
 
-class Reading(NamedTuple):
-    """How images are read from files: where and how it runs, not what comes of it."""
+class ReadOptions(NamedTuple):
+    """Where and how images are read; batches are the same with all of these."""
 
     workers: int = 0
-    """Processes; 0: none but this one."""
+    """Processes that read; 0: this process reads."""
     device: torch.device = torch.device("cpu")
     """Where the images go."""
     decode: str = "cpu"
     """"cpu": by the workers; "gpu": on the device."""
     skip_damaged: bool = False
+    """Leave damaged images out, in place of an error."""
     skipped: set[str] | frozenset[str] = frozenset()
-    """What was left out so far is added here, and told once; nothing is added to a frozen one."""
+    """The damaged images so far, each of which is warned about once; a frozen set stays empty."""
 
 
-class At(NamedTuple):
-    """One image of a batch."""
+class SeededIndex(NamedTuple):
+    """The index of an image in a batch: its row, and the seed of its random transformations."""
 
     row: int
-    draw: int  # seeds what chance does to it
+    seed: int
 
 
 @dataclass(frozen=True)
-class Places:
-    """The images of an epoch, batch by batch: rows and draws, `(N,)` each."""
+class SeededBatchSampler:
+    """A batch sampler for `DataLoader` of given rows, each with the seed of its random transformations."""
 
     rows: Tensor
-    draws: Tensor
-    size: int
+    """`(N,)`, in the order of the epoch."""
+    seeds: Tensor
+    """`(N,)`."""
+    batch_size: int
     """Images in a batch; the last one may have fewer."""
 
-    def __iter__(self) -> Iterator[list[At]]:
-        for batch in zip(self.rows.split(self.size), self.draws.split(self.size), strict=True):
-            yield [At(int(row), int(draw)) for row, draw in zip(*(of.tolist() for of in batch), strict=True)]
+    def __iter__(self) -> Iterator[list[SeededIndex]]:
+        for rows, seeds in zip(self.rows.split(self.batch_size), self.seeds.split(self.batch_size), strict=True):
+            yield [SeededIndex(int(row), int(seed)) for row, seed in zip(rows.tolist(), seeds.tolist(), strict=True)]
 
     def __len__(self) -> int:
-        return math.ceil(len(self.rows) / self.size)
+        return math.ceil(len(self.rows) / self.batch_size)
 
 
 def training_transform(size: int) -> Transform:
-    """A random part of the image, 8 to 100 % of its area, scaled to `size` pixels, and with even chances a flip."""
+    """Make the transform for training: crop 8 to 100 % of the area at random, resize it to `size`, flip at random."""
     from torchvision.transforms import v2  # takes a while to import
 
     return v2.Compose([v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()])
 
 
 def evaluation_transform(size: int) -> Transform:
-    """The centre of the image, scaled so that its shorter side is a seventh longer, 256 pixels for 224, but not
-    beyond 256: there, and for larger sizes, the centre is all of the shorter side."""
+    """Make the transform for evaluation: resize and centre crop to `size` pixels.
+
+    The shorter side is resized to `size` and a seventh, 256 pixels for 224, but to no more than 256; from a `size` of
+    256 on it is resized to `size`.
+    """
     from torchvision.transforms import v2
 
     return v2.Compose([v2.Resize(max(size, min(round(size * 8 / 7), 256)), antialias=True), v2.CenterCrop(size)])
 
 
 def batches(
-    files: ImageFiles, places: Iterable[list[At]], transform: Transform, reading: Reading
+    files: ImageFiles, sampler: Iterable[list[SeededIndex]], transform: Transform, options: ReadOptions
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The images and targets of each batch: `(B, 3, S, S)`, uint8, and `(B,)`, on the device.
+    """Read images and targets batch by batch: `(B, 3, S, S)`, uint8, and `(B,)`, on the device.
 
-    Damaged images are left out if `reading` says so, and a warning names them; so a batch can be smaller, or empty.
+    Damaged images are left out if `options` say so, and a warning names them; so a batch can be smaller, or empty.
 
     Raises:
         InputError: an image is damaged; the message says which.
     """
-    decode_here = reading.decode == "gpu"
+    decode_here = options.decode == "gpu"
     loader = DataLoader(
-        _Opened(files, None if decode_here else transform),
-        batch_sampler=places,
-        num_workers=reading.workers,
-        collate_fn=_bytes_together if decode_here else _images_together,
-        pin_memory=reading.device.type == "cuda" and not decode_here,
+        _FileDataset(files, None if decode_here else transform),
+        batch_sampler=sampler,
+        num_workers=options.workers,
+        collate_fn=_collate_bytes if decode_here else _collate_images,
+        pin_memory=options.device.type == "cuda" and not decode_here,
         generator=torch.Generator(),  # or each epoch would draw from the stream that dropout masks come from
-        worker_init_fn=_leave_signals,
+        worker_init_fn=_ignore_signals,
     )
-    for at, batch in zip(places, _living(loader), strict=True):
+    for indices, batch in zip(sampler, _batches_of(loader), strict=True):
         if decode_here:
-            batch = _decoded_on(reading.device, batch, at, transform)
+            batch = _decode_batch(options.device, batch, indices, transform)
         for position, reason in batch.damaged.items():
-            told = f"{files.path(at[position].row)} is damaged ({reason})"
-            if not reading.skip_damaged:
-                raise InputError(f"{told}; replace it, or give skip_damaged=true to go on without such images")
-            if told not in reading.skipped:
-                warnings.warn(f"skipped: {told}", stacklevel=2)
-                if isinstance(reading.skipped, set):
-                    reading.skipped.add(told)
-        rows = [image.row for position, image in enumerate(at) if position not in batch.damaged]
-        yield tuple(of.to(reading.device, non_blocking=True) for of in (batch.content, files.targets[rows]))
+            message = f"{files.path(indices[position].row)} is damaged ({reason})"
+            if not options.skip_damaged:
+                raise InputError(f"{message}; replace it, or give skip_damaged=true to go on without such images")
+            if message not in options.skipped:
+                warnings.warn(f"skipped: {message}", stacklevel=2)
+                if isinstance(options.skipped, set):
+                    options.skipped.add(message)
+        rows = [index.row for position, index in enumerate(indices) if position not in batch.damaged]
+        yield tuple(values.to(options.device, non_blocking=True) for values in (batch.content, files.targets[rows]))
 
 
-def _living(loader: DataLoader) -> Iterator[_Batch]:
-    """The loader's batches; a worker that is killed, for want of memory as a rule, is told in one line."""
+def _batches_of(loader: DataLoader) -> Iterator[_Batch]:
+    """Iterate over a loader; a worker that is killed, mostly for lack of memory, is an InputError of one line."""
     try:
         yield from loader
     except RuntimeError as error:
@@ -130,39 +136,39 @@ def _living(loader: DataLoader) -> Iterator[_Batch]:
 
 
 class _Batch(NamedTuple):
-    """What workers hand over: one tensor, since each takes a file descriptor, of which there are few."""
+    """A batch as workers return it, in one tensor: each tensor takes a file descriptor, of which there are few."""
 
     content: Tensor  # images (B, 3, S, S), or the bytes of all files
     damaged: dict[int, str]  # positions in the batch, and why
     sizes: tuple[int, ...] = ()  # of the files, in bytes
 
 
-class _Opened(Dataset):
-    """An image by its place in a batch: its bytes, or if there is a transform the image itself, or what is wrong."""
+class _FileDataset(Dataset):
+    """Images by `SeededIndex`: with a transform the image, without one the bytes of its file; or what is wrong."""
 
     def __init__(self, files: ImageFiles, transform: Transform | None):
         self.files, self.transform = files, transform
 
-    def __getitem__(self, at: At) -> Tensor | str:
+    def __getitem__(self, index: SeededIndex) -> Tensor | str:
         try:
-            content = torch.from_numpy(np.fromfile(self.files.path(at.row), dtype=np.uint8))
-            return content if self.transform is None else _image(content, at, self.transform)
+            content = torch.from_numpy(np.fromfile(self.files.path(index.row), dtype=np.uint8))
+            return content if self.transform is None else _decode_image(content, index, self.transform)
         except (RuntimeError, OSError) as error:
             return _reason(error)
 
 
-def _image(content: Tensor, at: At, transform: Transform) -> Tensor:
-    """A file's bytes → an image; grey and CMYK ones become RGB as Pillow makes them."""
+def _decode_image(content: Tensor, index: SeededIndex, transform: Transform) -> Tensor:
+    """Decode a file's bytes and transform the image; grey and CMYK images become RGB as Pillow makes them."""
     image = _decoder("decode_image")(content, mode="RGB")
     if image.ndim != 3:
         raise RuntimeError("it holds several images")
     if image.dtype != torch.uint8:
         raise RuntimeError("its channels have 16 bits")
-    return _transformed(image, at, transform)
+    return _transform_seeded(image, index, transform)
 
 
 def _decoder(name: str) -> Callable:
-    """One of torchvision's, without its warning from 0.29 on that TorchCodec, which few have yet, will replace it."""
+    """Return a decoder of torchvision without its warning, from 0.29 on, that TorchCodec will replace it."""
     from torchvision import io
 
     def decode(*arguments, **keys):
@@ -173,52 +179,54 @@ def _decoder(name: str) -> Callable:
     return decode
 
 
-def _transformed(image: Tensor, at: At, transform: Transform) -> Tensor:
+def _transform_seeded(image: Tensor, index: SeededIndex, transform: Transform) -> Tensor:
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(at.draw)
+        torch.default_generator.manual_seed(index.seed)
         return transform(image)
 
 
-def _images_together(images: Sequence[Tensor | str]) -> _Batch:
-    whole = [image for image in images if not isinstance(image, str)]
+def _collate_images(images: Sequence[Tensor | str]) -> _Batch:
+    intact = [image for image in images if not isinstance(image, str)]
     damaged = {position: image for position, image in enumerate(images) if isinstance(image, str)}
-    return _Batch(torch.stack(whole) if whole else torch.empty(0), damaged)
+    return _Batch(torch.stack(intact) if intact else torch.empty(0), damaged)
 
 
-def _bytes_together(contents: Sequence[Tensor | str]) -> _Batch:
-    whole = [content for content in contents if not isinstance(content, str)]
+def _collate_bytes(contents: Sequence[Tensor | str]) -> _Batch:
+    intact = [content for content in contents if not isinstance(content, str)]
     damaged = {position: content for position, content in enumerate(contents) if isinstance(content, str)}
-    together = torch.cat(whole) if whole else torch.empty(0)
-    return _Batch(together, damaged, tuple(len(content) for content in whole))
+    joined = torch.cat(intact) if intact else torch.empty(0)
+    return _Batch(joined, damaged, tuple(len(content) for content in intact))
 
 
-def _decoded_on(device: torch.device, batch: _Batch, at: Sequence[At], transform: Transform) -> _Batch:
-    """The images of a batch of bytes: decoded all at once, or one by one where the device cannot do that."""
-    places = {position: place for position, place in enumerate(at) if position not in batch.damaged}
+def _decode_batch(device: torch.device, batch: _Batch, indices: Sequence[SeededIndex], transform: Transform) -> _Batch:
+    """Decode a batch of bytes: all files at once, or one by one where the device cannot do that."""
+    intact = {position: index for position, index in enumerate(indices) if position not in batch.damaged}
     contents, damaged, images = batch.content.split(batch.sizes), dict(batch.damaged), []
     try:
         decoded = _decoder("decode_jpeg")(list(contents), mode="RGB", device=device) if contents else []
-        images = [_transformed(*of, transform) for of in zip(decoded, places.values(), strict=True)]
+        images = [
+            _transform_seeded(image, index, transform) for image, index in zip(decoded, intact.values(), strict=True)
+        ]
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError:  # a kind of JPEG that only the CPU knows, a PNG, a damaged file
+    except RuntimeError:  # a kind of JPEG that only the CPU decodes, a PNG, a damaged file
         images = []
-        for content, (position, place) in zip(contents, places.items(), strict=True):
+        for content, (position, index) in zip(contents, intact.items(), strict=True):
             try:
-                images.append(_image(content, place, transform).to(device))
+                images.append(_decode_image(content, index, transform).to(device))
             except RuntimeError as error:
                 damaged[position] = _reason(error)
     return _Batch(torch.stack(images) if images else torch.empty(0), damaged)
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong; torchvision tells before it in which line of which of its sources it was found, and more after."""
+    """Return what is wrong in a few words, without torchvision's source lines before it and advice behind it."""
     first = re.sub(r"^.*\.cpp:\d+\W*", "", str(error).strip().partition("\n")[0])
     return getattr(error, "strerror", None) or first.partition(". ")[0] or type(error).__name__
 
 
-def _leave_signals(worker: int) -> None:
-    """A signal for the whole process group is for the parent, whose end the workers notice."""
+def _ignore_signals(worker: int) -> None:
+    """Leave a signal for the process group to the parent, whose end the workers notice."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for signum in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(signum, signal.SIG_DFL)

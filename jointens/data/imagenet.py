@@ -1,4 +1,4 @@
-"""ImageNet in folders: which file shows what, in the layout of Kaggle or in that of torchvision.
+"""List the images of ImageNet and their classes, from folders in the layout of Kaggle or of torchvision.
 
 ILSVRC/Data/CLS-LOC/train/n01440764/n01440764_18.JPEG      Kaggle: the folders of training images are named by class,
 ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG       validation images lie in one
@@ -34,13 +34,13 @@ SUFFIXES = (".jpeg", ".jpg", ".png")
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """One part of a data set whose N images stay in their files until they are needed."""
+    """One part of a data set, of N images that stay in their files until they are needed."""
 
     folder: Path
-    """Of all of them."""
+    """The folder that `names` are relative to."""
     names: np.ndarray
-    """`(N,)`, relative to the folder, as bytes of one length: a list of a million texts would be copied, page by
-    page, to every process that reads images."""
+    """`(N,)`, file names as bytes of one length: a list of a million texts would be copied, page by page, to every
+    process that reads images."""
     targets: Tensor
     """`(N,)`, classes as int64."""
 
@@ -56,11 +56,11 @@ class ImageFiles:
 
 @functools.lru_cache(maxsize=2)  # every cell asks for the same million files
 def read_folders(root: Path, num_classes: int) -> tuple[ImageFiles, ImageFiles]:
-    """The training and the validation images in a folder, in the order of their names.
+    """List the training and the validation images in a folder, in the order of their names.
 
     Args:
-        root: the folder of the layout, in which `train` is, or that with `imagenet` in it.
-        num_classes: how many classes there are.
+        root: the folder of a layout, or the folder with `imagenet` in it.
+        num_classes: the number of classes.
 
     Raises:
         InputError: neither layout is there, or a class or a label is missing; the message says what was found.
@@ -96,21 +96,27 @@ def _kaggle(root: Path, num_classes: int) -> tuple[ImageFiles, ImageFiles]:
 def _torchvision(root: Path, num_classes: int) -> tuple[ImageFiles, ImageFiles]:
     train, val = root / "train", root / "val"
     if (root / INDEX).exists():
-        index, told = _read_index(root / INDEX, num_classes), root / INDEX
+        index, origin = _read_index(root / INDEX, num_classes), root / INDEX
     else:
-        index, told = {name: number for number, name in enumerate(_folders_in(train))}, train
+        index, origin = {name: number for number, name in enumerate(_folders_in(train))}, train
         if len(index) != num_classes:
             raise InputError(
                 f"{train} holds {len(index)} classes; allowed are {num_classes}, or {INDEX} in {root} to number them"
             )
-    return _by_class(train, index, told), _by_class(val, index, told)
+    return _by_class(train, index, origin), _by_class(val, index, origin)
 
 
-def _by_class(folder: Path, index: Mapping[str, int], told: Path) -> ImageFiles:
-    """The images in a folder that has one for each class; `told` is what says which classes there are."""
+def _by_class(folder: Path, index: Mapping[str, int], origin: Path) -> ImageFiles:
+    """List the images in a folder with a subfolder for each class.
+
+    Args:
+        folder: what is read.
+        index: the number of each class by the name of its subfolder.
+        origin: where the index comes from, for the message.
+    """
     wnids = _folders_in(folder)
     if unknown := [wnid for wnid in wnids if wnid not in index]:
-        raise InputError(f"{folder} has folders of {_few(unknown)}, which {told} does not list")
+        raise InputError(f"{folder} has folders of {_few(unknown)}, which {origin} does not list")
     return _files(folder, [(f"{wnid}/{name}", index[wnid]) for wnid in wnids for name in _images_in(folder / wnid)])
 
 
@@ -123,15 +129,15 @@ def _files(folder: Path, images: Iterable[tuple[str, int]]) -> ImageFiles:
 
 
 def _read_index(file: Path, num_classes: int) -> dict[str, int]:
-    """The number of each wnid."""
-    told = _read_json(file)
+    """Read the number of each wnid."""
+    entries = _read_json(file)
     try:
-        index = {str(wnid): int(number) for number, (wnid, *_) in told.items()}
+        index = {str(wnid): int(number) for number, (wnid, *_) in entries.items()}
     except (ValueError, TypeError):
         index = {}
     if sorted(index.values()) != list(range(num_classes)):
         raise InputError(
-            f'{file} lists {len(told)} classes; allowed are {num_classes}, as {{"0": ["n01440764", "tench"], …}}'
+            f'{file} lists {len(entries)} classes; allowed are {num_classes}, as {{"0": ["n01440764", "tench"], …}}'
         )
     return index
 

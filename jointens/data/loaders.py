@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from ..common import InputError, generator
-from .image_files import Places, Reading, batches, evaluation_transform, training_transform
+from .image_files import ReadOptions, SeededBatchSampler, batches, evaluation_transform, training_transform
 from .imagenet import ImageFiles
 from .registry import Dataset
 from .splits import Data, Split
@@ -170,7 +170,7 @@ class FileLoader:
         # Evenly from all classes: the files are in the order of their classes.
         evenly = np.linspace(0, self.num_train, size, endpoint=False).astype(int)
         self.train_probe = self.train[evenly] if size else None
-        self.reading = Reading(_num_workers(workers, device), device, decode, skip_damaged, set())
+        self.reading = ReadOptions(_num_workers(workers, device), device, decode, skip_damaged, set())
         self.transforms = {"train": training_transform(image_size), "evaluate": evaluation_transform(image_size)}
         self.order, self.augmentation = generator(seed, "order"), generator(seed, "augmentation")
         self._begun = self._streams()
@@ -184,8 +184,8 @@ class FileLoader:
         rows = torch.randperm(self.num_train, generator=self.order)
         draws = torch.randint(2**62, (self.num_train,), generator=self.augmentation)
         size = self.batch_size
-        places = Places(rows[skip * size :], draws[skip * size :], size)
-        read = batches(self.train, places, self.transforms["train"], self.reading)
+        sampler = SeededBatchSampler(rows[skip * size :], draws[skip * size :], size)
+        read = batches(self.train, sampler, self.transforms["train"], self.reading)
         return ((images.unsqueeze(0), targets.unsqueeze(0)) if len(targets) else () for images, targets in read)
 
     def batch(self, images: Tensor, targets: Tensor) -> Split:
@@ -199,9 +199,9 @@ class FileLoader:
     def groups(self, part: ImageFiles) -> Iterator[Iterator[Split]]:
         """Iterate over a part in groups that are measured one after the other: all outputs may be too many."""
         size = max(self.batch_size, EVALUATED_FILES)
-        places = Places(torch.arange(len(part)), torch.zeros(len(part)), size)
+        sampler = SeededBatchSampler(torch.arange(len(part)), torch.zeros(len(part)), size)
         empty = True
-        for images, targets in batches(part, places, self.transforms["evaluate"], self.reading):
+        for images, targets in batches(part, sampler, self.transforms["evaluate"], self.reading):
             if len(targets):
                 empty = False
                 yield iter([Split(images.unsqueeze(0), targets.unsqueeze(0))])

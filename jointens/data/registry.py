@@ -1,10 +1,12 @@
-"""What is known of each data set before it is read: sizes, loss, shapes, and how it is prepared.
+"""Describe each data set before it is read: sizes, loss, shapes, and how inputs are prepared.
 
-`DATASETS` holds those with a name; `csv:PATH` is a table of the user's own.
+`DATASETS` holds those with a name; `csv:PATH` is a table of the user's own, `import:MODULE:FUNCTION` a function that
+returns data.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..common import InputError
+from ..common import CSV, IMPORT, InputError, load_function
 from .augmentation import Augmentation, Pixels
-from .csv_table import CSV, read_table
+from .csv_table import read_table
 from .imagenet import read_folders
+from .own_data import own_format, read_of_format
 from .torchvision_sets import read_images
 from .toy_imagenet import CLASSES, NUM_TRAIN, NUM_VAL, read_toy_imagenet
 from .uci import TABULAR_SETS, read_tabular
@@ -23,27 +26,32 @@ from .uci import TABULAR_SETS, read_tabular
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known of a data set before it is read."""
+    """A data set before it is read.
 
-    read: Callable[..., tuple]  # (data root, download) → inputs `(N, ...)`, targets `(N,)`; of files see read_folders
+    `read` takes (data root, download) and returns inputs `(N, ...)` and targets `(N,)` of all parts together. For
+    images in files it is `read_folders`; for `given` parts it takes a seed and returns (inputs, targets) of each part.
+    """
+
+    read: Callable[..., tuple]
     sizes: tuple[int, int, int]  # train, val, test
     loss: str
-    input_shape: tuple[int, ...]  # of images in files as a rule: the key `image_size` may say otherwise
+    input_shape: tuple[int, ...]  # for images in files the default: the key `image_size` may choose another
     num_outputs: int  # classes, or 1 for regression
     standardise: bool = False  # by mean and standard deviation of each column of the training part, targets too
-    quick: bool = False  # small, and at hand without a download; what it shows is not the paper's scale
-    pixels: Pixels | None = None  # of images kept as bytes, whose split does not depend on the seed
-    files: bool = False  # these stay in their files; the test part is the validation part
-    augmentation: Augmentation | None = None  # of training images
-    content: str | None = None  # of a table of the user's own: the fingerprint of its file
-    notes: tuple[str, ...] = ()  # what was done to such a table, in short sentences
+    quick: bool = False  # small, and at hand without a download; not the scale of the paper
+    pixels: Pixels | None = None  # for images kept as bytes, whose split does not depend on the seed
+    files: bool = False  # images stay in their files; the test part is the validation part
+    given: bool = False  # `read` returns the three parts, as the user's function splits them
+    augmentation: Augmentation | None = None  # for training images
+    content: str | None = None  # fingerprint of the user's table, or of the source of the user's function
+    notes: tuple[str, ...] = ()  # how the user's data were understood, in short sentences
 
     def prepare(self, inputs: Tensor) -> Tensor:
-        """What learners are given: inputs `(..., *input_shape)`, bytes or float32 → the same shape, float32."""
+        """Turn inputs `(..., *input_shape)`, bytes or float32, into what learners take: the same shape, float32."""
         return self.pixels(inputs) if self.pixels else inputs
 
 
-# Grey values of the whole set, as shares of 16.
+# Grey values of all images, as fractions of 16.
 DIGITS_MEAN, DIGITS_STD = 0.305, 0.376
 
 
@@ -62,29 +70,31 @@ def _diabetes(*_) -> tuple[Tensor, Tensor]:
     return torch.tensor(inputs, dtype=torch.float32), torch.tensor(targets, dtype=torch.float32)
 
 
-def _images(name: str, sizes: tuple[int, int, int], classes: int, pixels: Pixels, augmented: Augmentation) -> Dataset:
-    """32×32 colour images in the split of the authors' code: the test part first, validation, and training last."""
+def _images(
+    name: str, sizes: tuple[int, int, int], classes: int, pixels: Pixels, augmentation: Augmentation
+) -> Dataset:
+    """Describe 32×32 colour images in the split of the authors' code: test part first, then validation and training."""
 
     def read(root: Path, download: bool) -> tuple[Tensor, Tensor]:
         return read_images(name, root, download)
 
-    return Dataset(read, sizes, "cross_entropy", (3, 32, 32), classes, pixels=pixels, augmentation=augmented)
+    return Dataset(read, sizes, "cross_entropy", (3, 32, 32), classes, pixels=pixels, augmentation=augmentation)
 
 
 def _fifths(rows: int) -> tuple[int, int, int]:
-    """Training, validation and test of so many rows: a fifth for test, rounded up, and as many for validation."""
+    """Return the sizes of train, val and test part: a fifth of the rows, rounded up, for test and for validation."""
     fifth = -(-rows // 5)
     return rows - 2 * fifth, fifth, fifth
 
 
 def _tabular(name: str) -> Dataset:
-    """One of the paper's regression sets: its test fifth; of the other four, which it trains on, one for validation."""
-    about = TABULAR_SETS[name]
+    """Describe one of the paper's regression sets: its test fifth; one of the four it trains on is for validation."""
+    table = TABULAR_SETS[name]
 
     def read(root: Path, download: bool) -> tuple[Tensor, Tensor]:
         return read_tabular(name, root, download)
 
-    return Dataset(read, _fifths(about.rows), "squared_error", (about.features,), num_outputs=1, standardise=True)
+    return Dataset(read, _fifths(table.rows), "squared_error", (table.features,), num_outputs=1, standardise=True)
 
 
 # The authors' code: src/data/dataloaders.py of the repository joint-ensembles. CIFAR: the official training set's first
@@ -112,26 +122,28 @@ DATASETS = {
     ),
     **{name: _tabular(name) for name in TABULAR_SETS},
 }  # fmt: skip
-"""What is known of each data set that has a name, by its name."""
+"""Each data set that has a name, by its name."""
 
 
 def known_dataset(name: str, target: str | None = None) -> Dataset:
-    """What is known of the data set of that name, one of `DATASETS` or `csv:PATH`.
+    """Look up a data set by name: one of `DATASETS`, `csv:PATH` or `import:MODULE:FUNCTION`.
 
     Args:
         name: as in the profiles' `dataset`.
-        target: the column to predict, of a table; None for all others.
+        target: the column to predict, for a table; None for all others.
 
     Raises:
-        InputError: an unknown name, a target where none is taken, or a table that cannot be used.
+        InputError: an unknown name, a target where none is taken, a table that cannot be used, or a function that
+            cannot be imported or returns something else than data.
     """
     if name.startswith(CSV):
         return _own_table(name, target)
-    if name not in DATASETS:
-        raise InputError(f"unknown dataset {name!r}; known are {', '.join(DATASETS)}, {CSV}PATH")
+    if not name.startswith(IMPORT) and name not in DATASETS:
+        known = ", ".join(DATASETS)
+        raise InputError(f"unknown dataset {name!r}; known are {known}, {CSV}PATH, {IMPORT}MODULE:FUNCTION")
     if target is not None:
         raise InputError(f"target is {target!r}; {name} has its own, only {CSV}PATH takes one")
-    return DATASETS[name]
+    return _own_function(name) if name.startswith(IMPORT) else DATASETS[name]
 
 
 def _own_table(name: str, target: str | None) -> Dataset:
@@ -145,4 +157,19 @@ def _own_table(name: str, target: str | None) -> Dataset:
     return Dataset(
         lambda *_: (inputs, targets), sizes, "squared_error", (inputs.shape[1],), num_outputs=1, standardise=True,
         content=table.content, notes=(summary, *table.notes),
+    )  # fmt: skip
+
+
+def _own_function(name: str) -> Dataset:
+    source = load_function(name)
+    data = own_format(source)
+    train, val, test = data.sizes
+    kind = f"classes 0 to {data.num_outputs - 1}" if data.loss == "cross_entropy" else "values"
+    summary = (
+        f"{train} training, {val} validation and {test} test examples from {source.file}; inputs of shape "
+        f"{'×'.join(map(str, data.input_shape))} as they are, targets are {kind}: {data.loss}"
+    )
+    return Dataset(
+        functools.partial(read_of_format, source), data.sizes, data.loss, data.input_shape, data.num_outputs,
+        given=True, content=source.fingerprint, notes=(summary,),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A data set as one seed sees it: split as its protocol says, or by the seed alone."""
+"""Load a data set as one seed sees it: the split of its protocol, or one drawn by the seed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..common import InputError, default_data_root, expanded, generator
-from .csv_table import data_name
+from ..common import InputError, default_data_root, expanded, generator, short_name
 from .imagenet import ImageFiles
 from .registry import Dataset, known_dataset
 
@@ -20,7 +19,7 @@ class Split:
     """One part of a data set, of N examples."""
 
     inputs: Tensor
-    """`(N, ...)`, float32; or bytes, which `Dataset.prepare` makes float32: these are shared, never write to them."""
+    """`(N, ...)`, float32; or bytes, which `Dataset.prepare` makes float32. They may be shared: never write to them."""
     targets: Tensor
     """`(N,)`, classes as int64 or values as float32."""
 
@@ -36,7 +35,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """A data set as one seed sees it. ImageNet's parts are files, and its test part is validation once more."""
+    """The three parts of a data set as a seed sees it. ImageNet's are files, and its test part is validation again."""
 
     train: Split | ImageFiles
     val: Split | ImageFiles
@@ -45,32 +44,32 @@ class Data:
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted of a data set: how much of each part, and how much label noise.
+    """How much of each part of a data set is used, and with how much label noise.
 
     Raises:
-        InputError: an unknown name, or what the data set cannot serve; nothing is read for that.
+        InputError: an unknown name, or what the data set cannot serve. Named sets are not read for that.
     """
 
     name: str
     """As in the profiles' `dataset`."""
     train_size: int | None = None
-    """Keep only so many training examples; None keeps all."""
+    """The number of training examples to keep; None keeps all."""
     val_size: int | None = None
     """The same for validation."""
     test_size: int | None = None
     """The same for the test part."""
     label_noise: float = 0.0
-    """This share of the training and validation labels is drawn anew, uniformly over the classes (so a tenth of
-    ten-class draws leaves the label as it was). Test labels stay clean: they measure, they do not teach.
-    (But for ImageNet, whose test part is the validation part.)"""
+    """The fraction of training and validation labels that are drawn anew, uniformly over the classes (a tenth of the
+    draws from ten classes leave the label as it was). Test labels stay clean, except ImageNet's, whose test part is the
+    validation part."""
     target: str | None = None
-    """The column to predict, of a table of the user's own."""
+    """The column to predict, for a table of the user's own."""
 
     def __post_init__(self) -> None:
-        dataset, name = self.dataset, data_name(self.name)
-        for part, size, wanted in zip(("train", "val", "test"), dataset.sizes, self.sizes, strict=True):
-            if wanted is not None and not 1 <= wanted <= size:
-                raise InputError(f"{part}_size is {wanted}; allowed for {name} is 1..{size}")
+        dataset, name = self.dataset, short_name(self.name)
+        for part, available, size in zip(("train", "val", "test"), dataset.sizes, self.sizes, strict=True):
+            if size is not None and not 1 <= size <= available:
+                raise InputError(f"{part}_size is {size}; allowed for {name} is 1..{available}")
         if dataset.files and self.test_size not in (None, self.val_size):
             raise InputError(
                 f"test_size is {self.test_size}; {name} has no test part of its own, only val_size can be given"
@@ -80,7 +79,7 @@ class Request:
 
     @property
     def dataset(self) -> Dataset:
-        """What is known of it."""
+        """The data set before it is read."""
         return known_dataset(self.name, self.target)
 
     @property
@@ -100,25 +99,26 @@ def load_data(
     data_root: str | os.PathLike | None = None,
     download: bool = False,
 ) -> Data:
-    """The data set `name` as `seed` sees it: its split, its label noise. Stays on the CPU.
+    """Load the data set `name` as `seed` sees it, with its split and its label noise, on the CPU.
 
     Digits and all tables are split at random by the seed, and a part that is cut keeps the first of its shuffled
     examples. Tables are standardised on the training part, targets too. The images have one split for every seed, that
     of the authors' code, and a part that is cut keeps the first images of every class, as many of each (or one more, if
-    the size is no multiple). ImageNet's images stay in their files; it has no test labels, and what is called its test
-    part is the validation part.
+    the size is no multiple). ImageNet's images stay in their files; it has no test labels, and its test part is the
+    validation part. A function of the user's own splits for itself: its training examples are shuffled by the seed, and
+    a part that is cut keeps examples drawn by the seed.
 
     Args:
         name: as in the profiles' `dataset`.
-        target: the column to predict, of `csv:PATH`; None for all others.
-        seed: of the split, if it is random, and of the label noise.
-        train_size: see `Request`, as for the following three.
-        val_size: see there.
-        test_size: see there.
-        label_noise: see there.
-        data_root: folder of CIFAR and SVHN, as torchvision lays them out, of ImageNet, as image_folders.py says, or of
-            tabular/ with the regression sets' files; toy-imagenet is drawn into it. None: $JOINTENS_DATA, else data/ of
-            the repository.
+        target: the column to predict, for `csv:PATH`; None for all others.
+        seed: draws the split, if it is random, and the label noise; a function of the user's own is called with it.
+        train_size: number of training examples; None: all.
+        val_size: number of validation examples; None: all.
+        test_size: number of test examples; None: all.
+        label_noise: fraction of training and validation labels that are drawn anew.
+        data_root: folder of CIFAR and SVHN, as torchvision lays them out, of ImageNet, in one of the layouts of
+            imagenet.py, or of tabular/ with the regression sets' files; toy-imagenet is drawn into it. None:
+            $JOINTENS_DATA, else data/ of the repository.
         download: fetch CIFAR, SVHN or a regression set into that folder if they are not there.
 
     Raises:
@@ -128,15 +128,17 @@ def load_data(
     dataset = request.dataset
     root = (expanded(data_root) if data_root else default_data_root()).absolute()
     if dataset.files:
-        return _files(request, *dataset.read(root, dataset.num_outputs), seed)
+        return _file_parts(request, *dataset.read(root, dataset.num_outputs), seed)
+    if dataset.given:
+        return _given_parts(request, seed)
     inputs, targets = dataset.read(root, download)
     if dataset.pixels:
         train, val, test = _protocol_split(request, targets)
     else:
         train, val, test = _random_split(request, len(inputs), seed)
     targets = targets.clone()  # images are shared by all who read them, labels are not
-    for part, whole in {"train": train.whole, "val": val.whole}.items():
-        targets[whole] = _with_label_noise(targets[whole], request, seed, part)
+    for name, rows in {"train": train.all, "val": val.all}.items():
+        targets[rows] = _with_label_noise(targets[rows], request, seed, name)
     data = Data(*(Split(inputs[part.kept], targets[part.kept]) for part in (train, val, test)))
     return _standardised(data) if dataset.standardise else data
 
@@ -144,14 +146,14 @@ def load_data(
 class Part(NamedTuple):
     """The rows of one part of a data set: a tensor of row numbers, or a slice, which copies no images."""
 
-    whole: Tensor | slice
+    all: Tensor | slice
     kept: Tensor | slice
 
 
 def _random_split(request: Request, number: int, seed: int) -> tuple[Part, Part, Part]:
     num_train, num_val, num_test = request.dataset.sizes
     test, val, train = torch.randperm(number, generator=generator(seed, "split")).split([num_test, num_val, num_train])
-    train, val, test = (Part(of, of[:size]) for of, size in zip((train, val, test), request.sizes, strict=True))
+    train, val, test = (Part(rows, rows[:size]) for rows, size in zip((train, val, test), request.sizes, strict=True))
     return train, val, test
 
 
@@ -159,49 +161,71 @@ def _protocol_split(request: Request, classes: Tensor) -> tuple[Part, Part, Part
     num_train, num_val, num_test = request.dataset.sizes
     starts = {"train": num_test + num_val, "val": num_test, "test": 0}
     parts = []
-    for (name, start), size, wanted in zip(starts.items(), (num_train, num_val, num_test), request.sizes, strict=True):
-        whole = slice(start, start + size)
-        if wanted in (None, size):
-            parts.append(Part(whole, whole))
-            continue
-        parts.append(Part(whole, start + _of_every_class(classes[whole], wanted, f"{name}_size", request)))
+    for (name, start), available, size in zip(
+        starts.items(), (num_train, num_val, num_test), request.sizes, strict=True
+    ):
+        rows = slice(start, start + available)
+        if size in (None, available):
+            parts.append(Part(rows, rows))
+        else:
+            parts.append(Part(rows, start + _balanced_rows(classes[rows], size, f"{name}_size", request)))
     train, val, test = parts
     return train, val, test
 
 
-def _files(request: Request, train: ImageFiles, val: ImageFiles, seed: int) -> Data:
-    """The parts as the request and the seed have them. What is there has to be what the request says, whatever that is:
-    a sample of ImageNet is not to pass for all of it."""
+def _given_parts(request: Request, seed: int) -> Data:
+    """Cut the parts that a function of the user's own returns, and add label noise.
+
+    Training examples are shuffled, since its first ones are measured in evaluation mode; stored outputs of validation
+    and test keep the function's order.
+    """
+    parts = {}
+    returned = zip(("train", "val", "test"), request.dataset.read(seed), request.sizes, strict=True)
+    for name, (inputs, targets), size in returned:
+        rows = torch.randperm(len(targets), generator=generator(seed, f"rows/{name}"))[:size]
+        noisy = targets if name == "test" else _with_label_noise(targets, request, seed, name)
+        rows = rows if name == "train" else rows.sort().values
+        parts[name] = Split(inputs[rows], noisy[rows])
+    return Data(**parts)
+
+
+def _file_parts(request: Request, train: ImageFiles, val: ImageFiles, seed: int) -> Data:
+    """Cut the parts of images in files, and add label noise.
+
+    Raises:
+        InputError: a part has fewer images than requested, or than the data set has: a sample of ImageNet does not pass
+            for all of it.
+    """
     dataset, parts = request.dataset, {}
     sizes = zip((train, val), ("train", "val"), request.sizes[:2], dataset.sizes[:2], strict=True)
-    for files, part, wanted, whole in sizes:
-        wanted = wanted or whole
-        if wanted > len(files):
+    for files, name, size, available in sizes:
+        size = size or available
+        if size > len(files):
             raise InputError(
-                f"{files.folder} holds {len(files)} images, of {request.name}'s {whole}; "
-                f"to go on with those give {part}_size={len(files)}"
+                f"{files.folder} holds {len(files)} images, of {request.name}'s {available}; "
+                f"to go on with those give {name}_size={len(files)}"
             )
-        noisy = ImageFiles(files.folder, files.names, _with_label_noise(files.targets, request, seed, part))
-        if wanted < len(files):
-            rows = _of_every_class(files.targets, wanted, f"{part}_size", request)
+        noisy = ImageFiles(files.folder, files.names, _with_label_noise(files.targets, request, seed, name))
+        if size < len(files):
+            rows = _balanced_rows(files.targets, size, f"{name}_size", request)
             noisy = noisy[rows.sort().values.numpy()]  # in the order of the files, which is that of the classes
-        parts[part] = noisy
+        parts[name] = noisy
     return Data(**parts, test=parts["val"])
 
 
-def _of_every_class(classes: Tensor, wanted: int, key: str, request: Request) -> Tensor:
-    """The rows of the first images of every class, as many of each, `wanted` together."""
+def _balanced_rows(classes: Tensor, size: int, key: str, request: Request) -> Tensor:
+    """Return `size` rows: the first of every class, as many of each."""
     num_classes = request.dataset.num_outputs
     most = num_classes * int(classes.bincount(minlength=num_classes).min())
-    if wanted > most:
+    if size > most:
         raise InputError(
-            f"{key} is {wanted}; as many of every class are at most {most} in {request.name}, or all {len(classes)}"
+            f"{key} is {size}; as many of every class are at most {most} in {request.name}, or all {len(classes)}"
         )
-    return _dealt(classes)[:wanted]
+    return _interleaved(classes)[:size]
 
 
-def _dealt(classes: Tensor) -> Tensor:
-    """An order in which the classes take turns, so that any first part of it holds as many of each, or one more."""
+def _interleaved(classes: Tensor) -> Tensor:
+    """Order rows so that classes take turns: any first part of the order holds as many of each class, or one more."""
     by_class = classes.argsort(stable=True)
     counts = classes.bincount()
     firsts = (counts.cumsum(0) - counts)[classes[by_class]]
@@ -210,10 +234,10 @@ def _dealt(classes: Tensor) -> Tensor:
 
 
 def _standardised(data: Data) -> Data:
-    """Zero mean and unit standard deviation on the training part, of targets too; gives float32.
+    """Scale to zero mean and unit standard deviation on the training part, targets too; returns float32.
 
     A missing number becomes the training part's mean, 0. A column that is constant in the training part is 0 in every
-    part: nothing can be learnt of it.
+    part, since nothing can be learnt from it.
     """
     known = ~data.train.inputs.isnan()
     mean = data.train.inputs.nan_to_num().sum(0) / known.sum(0).clamp(min=1)  # (D,)
@@ -229,9 +253,9 @@ def _standardised(data: Data) -> Data:
 
 
 def _with_label_noise(targets: Tensor, request: Request, seed: int, part: str) -> Tensor:
-    """Of a whole part, so that a smaller one holds the same labels, and no other part changes."""
+    """Redraw labels of a part before it is cut, so that a smaller part holds the same labels."""
     if not request.label_noise:
         return targets
-    chance = generator(seed, f"noise/{part}")
-    redrawn = torch.randint(request.dataset.num_outputs, targets.shape, generator=chance)
-    return torch.where(torch.rand(targets.shape, generator=chance) < request.label_noise, redrawn, targets)
+    rng = generator(seed, f"noise/{part}")
+    redrawn = torch.randint(request.dataset.num_outputs, targets.shape, generator=rng)
+    return torch.where(torch.rand(targets.shape, generator=rng) < request.label_noise, redrawn, targets)

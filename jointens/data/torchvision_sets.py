@@ -1,4 +1,4 @@
-"""CIFAR-10, CIFAR-100 and SVHN through torchvision, as its data sets lay them out and with its checksums."""
+"""Read CIFAR-10, CIFAR-100 and SVHN through torchvision, in its layout of files and with its checksums."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torch import Tensor
 
 from ..common import InputError
 
-# What is to be found in the data root: torchvision's class, and the folder of its files.
+# The folder of each set's files in the data root, as torchvision lays them out.
 FOLDERS = {"CIFAR-10": "cifar-10-batches-py", "CIFAR-100": "cifar-100-python", "SVHN": "."}
 
 
 def read_images(name: str, root: Path, download: bool = False) -> tuple[Tensor, Tensor]:
-    """All images of a set and their classes: the official test set first, the official training set after it.
+    """Read all images of a set and their classes: the official test set first, then the official training set.
 
     Args:
-        name: of the data set, as in `FOLDERS`.
+        name: the data set, one of `FOLDERS`.
         root: the folder in which torchvision finds it.
         download: fetch what is missing.
 
@@ -46,18 +46,18 @@ def _read(name: str, root: Path) -> tuple[Tensor, Tensor]:
                 f"{path.relative_to(root) if holder == root else holder.name}, or download=true to fetch it"
             )
     test, train = (_open(name, root, part) for part in ("test", "train"))
-    images = np.concatenate([_pixel_by_pixel(of.data) for of in (test, train)])  # (N, 32, 32, 3)
-    classes = np.concatenate([getattr(of, "targets", None) or of.labels for of in (test, train)])
+    images = np.concatenate([_channels_last(dataset.data) for dataset in (test, train)])  # (N, 32, 32, 3)
+    classes = np.concatenate([getattr(dataset, "targets", None) or dataset.labels for dataset in (test, train)])
     return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(classes.astype(np.int64))
 
 
 def files(name: str, root: Path) -> list[tuple[Path, str]]:
-    """The files of a data set with their MD5 checksums, from torchvision."""
-    of = _torchvision(name)
+    """List the files of a data set with their MD5 checksums, as torchvision has them."""
+    dataset = _torchvision(name)
     if name == "SVHN":
-        return [(root / file, md5) for _, file, md5 in (of.split_list[part] for part in ("train", "test"))]
-    described = [*of.train_list, *of.test_list, [of.meta["filename"], of.meta["md5"]]]
-    return [(root / of.base_folder / file, md5) for file, md5 in described]
+        return [(root / file, md5) for _, file, md5 in (dataset.split_list[part] for part in ("train", "test"))]
+    described = [*dataset.train_list, *dataset.test_list, [dataset.meta["filename"], dataset.meta["md5"]]]
+    return [(root / dataset.base_folder / file, md5) for file, md5 in described]
 
 
 def _fault(path: Path, checksum: str) -> str | None:
@@ -81,8 +81,8 @@ def _download(name: str, root: Path) -> None:
 
 
 def _open(name: str, root: Path, part: str, *, download: bool = False) -> Any:
-    which = {"split": part} if name == "SVHN" else {"train": part == "train"}
-    return _torchvision(name)(root, download=download, **which)
+    split = {"split": part} if name == "SVHN" else {"train": part == "train"}
+    return _torchvision(name)(root, download=download, **split)
 
 
 def _torchvision(name: str) -> type:
@@ -91,6 +91,6 @@ def _torchvision(name: str) -> type:
     return getattr(datasets, name.replace("-", ""))
 
 
-def _pixel_by_pixel(images: np.ndarray) -> np.ndarray:
-    """(N, 32, 32, 3), in memory, too; SVHN's images are (N, 3, 32, 32), and CIFAR's lie so."""
+def _channels_last(images: np.ndarray) -> np.ndarray:
+    """Make images `(N, 32, 32, 3)`, in memory, too; SVHN's are `(N, 3, 32, 32)`, and CIFAR's lie so in memory."""
     return np.ascontiguousarray(images if images.shape[-1] == 3 else images.transpose(0, 2, 3, 1))

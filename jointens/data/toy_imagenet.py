@@ -1,8 +1,7 @@
-"""A small ImageNet that is drawn here: twelve classes of coloured shapes and textures, in Kaggle's layout.
+"""Draw a small ImageNet: twelve classes of coloured shapes and textures, in Kaggle's layout.
 
-It is there so that everything that reads ImageNet can be tried in a minute. Each image shows a disc or a cross, stripes
-or a chequerboard, in shades of red, green or blue, of any size, turned and placed at random, over soft colours, with
-noise.
+Everything that reads ImageNet can be tried with it in a minute. Each image shows a disc or a cross, stripes or a
+chequerboard, in shades of red, green or blue, of any size, turned and placed at random, over soft colours, with noise.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ QUALITY = 90  # of the JPEG files
 
 
 def read_toy_imagenet(root: Path, num_classes: int = len(CLASSES)) -> tuple[ImageFiles, ImageFiles]:
-    """Its training and validation images; drawn into `root/toy-imagenet` if they are not there.
+    """List the training and validation images, which are drawn into `root/toy-imagenet` if they are not there.
 
     Raises:
         InputError: the folder cannot be written, or what is there is not what was drawn.
@@ -33,8 +32,8 @@ def read_toy_imagenet(root: Path, num_classes: int = len(CLASSES)) -> tuple[Imag
     folder = root / "toy-imagenet"
     if not folder.exists():
         try:
-            with whole_folder(folder) as place:
-                _draw_all(place)
+            with whole_folder(folder) as new_folder:
+                _draw_all(new_folder)
         except OSError as error:
             if not (folder / INDEX).exists():  # nor was another process faster
                 raise InputError(f"cannot draw toy-imagenet in {folder}: {error.strerror}") from error
@@ -49,7 +48,7 @@ def _draw_all(folder: Path) -> None:
     for wnid in wnids:
         (folder / IMAGES / "train" / wnid).mkdir(parents=True)
     labels = {}
-    chance = generator(0, "toy-imagenet")
+    rng = generator(0, "toy-imagenet")
     for number in range(NUM_TRAIN + NUM_VAL):
         kind = number % len(CLASSES)
         if number < NUM_TRAIN:
@@ -57,19 +56,19 @@ def _draw_all(folder: Path) -> None:
         else:
             name = f"val/toy_val_{number - NUM_TRAIN:04}.JPEG"
             labels[Path(name).name] = wnids[kind]
-        image = draw(kind, chance).permute(1, 2, 0).numpy()
+        image = draw(kind, rng).permute(1, 2, 0).numpy()
         Image.fromarray(image).save(folder / IMAGES / name, quality=QUALITY)
     index = {number: [wnid, word] for number, (wnid, word) in enumerate(zip(wnids, CLASSES, strict=True))}
-    for file, told in {INDEX: index, LABELS: labels}.items():
-        (folder / file).write_text(json.dumps(told), encoding="utf-8")
+    for file, content in {INDEX: index, LABELS: labels}.items():
+        (folder / file).write_text(json.dumps(content), encoding="utf-8")
 
 
-def draw(kind: int, chance: torch.Generator) -> Tensor:
-    """An image of class `kind`, one of `CLASSES`: `(3, SIDE, SIDE)`, uint8."""
+def draw(kind: int, rng: torch.Generator) -> Tensor:
+    """Draw an image of class `kind`, a row of `CLASSES`; returns `(3, SIDE, SIDE)`, uint8."""
     form, colour = divmod(kind, len(COLOURS))
 
     def uniform(low: float, high: float) -> float:
-        return low + (high - low) * torch.rand((), generator=chance).item()
+        return low + (high - low) * torch.rand((), generator=rng).item()
 
     angle, size = uniform(0, 2 * math.pi), uniform(0.3, 0.45) * SIDE
     x, y = (uniform(size, SIDE - size) for _ in range(2))
@@ -80,15 +79,15 @@ def draw(kind: int, chance: torch.Generator) -> Tensor:
     own = torch.tensor([uniform(0.0, 0.45) for _ in COLOURS])  # that channel is the brightest, in nearly all images
     own[colour] = uniform(0.4, 1.0)
     # From one colour in each corner to the others, half as bright.
-    corners = torch.rand(1, 3, 2, 2, generator=chance)
+    corners = torch.rand(1, 3, 2, 2, generator=rng)
     around = torch.nn.functional.interpolate(corners, size=(SIDE, SIDE), mode="bilinear", align_corners=True)[0]
     image = torch.where(shown, own.view(3, 1, 1), 0.3 + 0.4 * around)
-    image = image + 0.04 * torch.randn(image.shape, generator=chance)
+    image = image + 0.04 * torch.randn(image.shape, generator=rng)
     return (255 * image.clamp(0, 1)).round().byte()
 
 
 def _mask(form: str, across: Tensor, along: Tensor) -> Tensor:
-    """Which pixels have the colour of the class; coordinates in units of the size, and result, `(SIDE, SIDE)`."""
+    """Mark the pixels with the colour of the class: `(SIDE, SIDE)`, as the coordinates are, in units of the size."""
     if form == "disc":
         return across**2 + along**2 < 0.9
     if form == "cross":

@@ -12,11 +12,11 @@ report.py         `Report` and `Finding`
 
 from .codependence import expected_increase
 from .diagnosis import debias, diagnose, drop_learners, increases
-from .inputs import as_tensor, read_npz
+from .inputs import as_tensor
 from .report import Finding, Report
 from .statistics import REPEATS, SHARES, dropped_of
 
 __all__ = [
     "REPEATS", "SHARES", "Finding", "Report", "as_tensor", "debias", "diagnose", "drop_learners", "dropped_of",
-    "expected_increase", "increases", "read_npz",
+    "expected_increase", "increases",
 ]  # fmt: skip

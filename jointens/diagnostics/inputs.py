@@ -1,17 +1,12 @@
-"""Convert arrays of any framework, and .npz files, to what the diagnostics compute with."""
+"""Convert arrays of any framework to what the diagnostics compute with."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-
-from ..common import InputError
 
 
 def as_tensor(values: Any, name: str) -> Tensor:
@@ -43,14 +38,3 @@ def as_tensor(values: Any, name: str) -> Tensor:
     except (ValueError, TypeError, RuntimeError):
         found = f"of {np.asarray(values).dtype}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
         raise ValueError(f"{name} are {found}; allowed is an array or a tensor of numbers") from None
-
-
-def read_npz(file: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of an .npz file by name; raises InputError for an unreadable file or other than plain arrays."""
-    try:
-        with np.load(file) as stored:
-            return {name: stored[name] for name in stored.files}
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror or error}") from error
-    except (ValueError, TypeError, AttributeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{file} is damaged, or no .npz file of plain arrays") from error

@@ -1,4 +1,4 @@
-"""An experiment: its keys together, what follows from them, and the hash that names it.
+"""Make an experiment from its keys: check them together, derive what follows from them, and name it by a hash.
 
 A profile (`notebooks/profiles/*.yml`), a notebook's parameters and `key=value` on the command line all end here. The
 keys themselves are declared in keys.py.
@@ -16,11 +16,11 @@ from typing import Any
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from ..common import InputError, check_names, read_yaml_file
-from ..data import Dataset, Request, data_name, known_dataset
-from ..models import check_learner, known_learner
+from ..common import InputError, check_names, read_yaml_file, short_name
+from ..data import Dataset, Request, known_dataset
+from ..models import Learner, check_learner, known_learner
 from ..training import switches_of
-from .identity import NUMBERS, default_tag, hash_of
+from .identity import NUMBERS, SOURCES, default_tag, hash_of
 from .keys import KEYS, Keys
 from .record import Cell
 from .values import errors_in_one_line
@@ -49,7 +49,8 @@ class Experiment(Keys):
             raise InputError(f"image_size is {self.image_size}; {name} has {what} of one size and allows none")
         if self.measure_test and dataset.files:
             raise InputError(f"measure_test is true; the test part of {name} is the validation part: use false")
-        check_learner(self.base_learner, self.input_shape, width=self.width, of=name)
+        shape, outputs = self.input_shape, dataset.num_outputs
+        check_learner(self.base_learner, shape, outputs, width=self.width, data_name=name)
         if self.loss not in (None, dataset.loss):
             raise InputError(f"loss is {self.loss}; {name} allows {dataset.loss}")
         if self.validate_every and self.validate_every > self.steps_per_epoch:
@@ -104,16 +105,27 @@ class Experiment(Keys):
 
     @property
     def about_data(self) -> Dataset:
-        """What is known of the data set; raises InputError if it is a table that has changed since."""
+        """The data set before it is read; raises InputError if it is the user's own and has changed since."""
         about = known_dataset(self.dataset, self.target)
-        if about.content != self.__dict__.setdefault("_content", about.content):
-            raise InputError(f"{self.data_name} has changed since this experiment was made; make it anew")
+        self._check_source("dataset", about.content)
         return about
 
     @property
+    def about_learner(self) -> Learner:
+        """The base learner before it is built; raises InputError if it is the user's own and has changed since."""
+        about = known_learner(self.base_learner)
+        self._check_source("base_learner", about.source)
+        return about
+
+    def _check_source(self, key: str, fingerprint: str | None) -> None:
+        if fingerprint != self.__dict__.setdefault(f"_{SOURCES[key]}", fingerprint):
+            name = short_name(getattr(self, key))
+            raise InputError(f"{name} has changed since this experiment was made; make it anew")
+
+    @property
     def data_name(self) -> str:
-        """The data set's name as it is shown, of a table the name of its file."""
-        return data_name(self.dataset)
+        """The data set's name as it is shown: for a table its file's name, for a function `module.function`."""
+        return short_name(self.dataset)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -122,7 +134,7 @@ class Experiment(Keys):
         if not dataset.files:
             return dataset.input_shape
         channels, usual, _ = dataset.input_shape
-        own = None if dataset.quick else known_learner(self.base_learner).image_size
+        own = None if dataset.quick else self.about_learner.image_size
         return channels, *2 * (self.image_size or own or usual,)
 
     @property
@@ -160,14 +172,14 @@ class Experiment(Keys):
     def identity(self) -> dict[str, Any]:
         """Collect what a cell's numbers depend on: the version of the numbers, and every key they follow from.
 
-        Of a table of the user's own the fingerprint of its content is part of it.
+        The fingerprint of a table, or of the source of a function, of the user's own is part of it.
         """
         values = {name: getattr(self, name) for name in self.identity_keys()}
         values |= {"lr_switch": self.switches, "factor": self.fall}
         if self.about_data.files:
             values |= {"image_size": self.input_shape[-1], "test_size": self.val_size}
-        if self.about_data.content:
-            values |= {"content": self.about_data.content}
+        sources = {"dataset": self.about_data.content, "base_learner": self.about_learner.source}
+        values |= {SOURCES[key]: fingerprint for key, fingerprint in sources.items() if fingerprint}
         return {"numbers": NUMBERS} | {n: list(v) if isinstance(v, tuple) else v for n, v in values.items()}
 
     @functools.cached_property  # every cell that is read asks for it
@@ -178,9 +190,9 @@ class Experiment(Keys):
         if self.target is not None:
             always |= {"target": self.target}
         defaults = Experiment(**always).identity()
-        return hash_of(self.identity(), defaults, always=("numbers", "content", *always))
+        return hash_of(self.identity(), defaults, always=("numbers", *SOURCES.values(), *always))
 
     @property
     def name(self) -> str:
-        """The name of the results folder, the tag or `<dataset>-<base_learner>-<hash>`; of a table its file's name."""
+        """The name of the results folder: the tag, or `<dataset>-<base_learner>-<hash>`."""
         return self.tag or default_tag(self.dataset, self.base_learner, self.hash)

@@ -1,4 +1,4 @@
-"""A run's folder: finished cells only, written atomically, read back as tidy frames.
+"""Write and read results folders: finished cells, written atomically, read back as tidy frames.
 
 <out>/<tag>/experiment.yml               whose results these are
 <out>/<tag>/cells/beta=0.2,seed=3.json   one finished cell: history, test metrics, provenance
@@ -20,12 +20,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from ..common import InputError, default_out, dump_yaml, expanded, remove_leftovers, write_atomically
-from ..data import check_unchanged
-from ..diagnostics import read_npz
+from ..common import (
+    InputError,
+    check_unchanged,
+    default_out,
+    dump_yaml,
+    expanded,
+    read_npz,
+    remove_leftovers,
+    write_atomically,
+)
 from . import frames
 from .config import Experiment
-from .identity import NUMBERS, read_identity, without_place
+from .identity import NUMBERS, SOURCES, read_identity, without_place
 from .record import Cell, CellRecord
 
 if TYPE_CHECKING:
@@ -40,7 +47,7 @@ class Results:
 
     Args:
         experiment: whose results; with its `out` and `tag` it names the folder.
-        folder: another place, whatever the experiment says.
+        folder: the folder, in place of the one that the experiment names.
         numbers: the version of the numbers in it, or RELEASED.
 
     Raises:
@@ -67,8 +74,8 @@ class Results:
                 theirs = without_place(Experiment().identity() | read_identity(self.folder))
                 differing = [key for key in theirs if ours.get(key) != theirs[key]]
                 if differing:
-                    told = ", ".join(f"{key} {theirs[key]} there, {ours.get(key)} here" for key in differing)
-                    raise InputError(f"{self.folder} holds another experiment: {told}; choose another tag")
+                    listed = ", ".join(f"{key} {theirs[key]} there, {ours.get(key)} here" for key in differing)
+                    raise InputError(f"{self.folder} holds another experiment: {listed}; choose another tag")
             elif any(self.folder.glob("cells/*.json")):
                 raise InputError(f"{self.folder} holds cells of an unknown experiment: experiment.yml is missing")
         except OSError as error:
@@ -76,21 +83,22 @@ class Results:
 
     @classmethod
     def at(cls, folder: str | os.PathLike) -> Results:
-        """The results in a folder, of the experiment that its experiment.yml tells.
+        """Open a results folder, with the experiment of its experiment.yml.
 
-        Its grid is of all cells found there, those in training as well. The folder may have been moved, or made by
+        The grid is made of all cells found there, those in training as well. The folder may have been moved, or made by
         `jointens.authors.convert`; into one of those nothing is trained.
 
         Raises:
-            InputError: it is no results folder, or one of another version of the numbers, or of a table that is not
-                where it was, or not as it was.
+            InputError: it is no results folder, or one of another version of the numbers, or of a table or function
+                of the user's own that is not where it was, or not as it was.
         """
         folder = Path(folder)
         if not (folder / "experiment.yml").exists():
             raise InputError(f"{folder} is no results folder: it holds no experiment.yml")
         keys = read_identity(folder)
-        if content := keys.pop("content", None):
-            check_unchanged(f"{keys.get('dataset')}", content, where=str(folder))
+        for key, source in SOURCES.items():
+            if fingerprint := keys.pop(source, None):
+                check_unchanged(f"{keys.get(key)}", fingerprint, where=str(folder))
         numbers = RELEASED if keys.pop("numbers", None) == RELEASED else NUMBERS
         files = [path for part in ("cells", "unfinished") for path in folder.glob(f"{part}/*.json")]
         if cells := [cell for path in files if (cell := Cell.named(path.stem))]:
@@ -101,7 +109,7 @@ class Results:
 
     @property
     def converted(self) -> bool:
-        """Whether the authors' code computed these (`jointens.authors.convert`)."""
+        """True if the authors' code computed these results (`jointens.authors.convert`)."""
         return self._identity["numbers"] == RELEASED
 
     def prepare(self) -> None:
@@ -111,8 +119,8 @@ class Results:
             remove_leftovers(self.folder)
             file = self.folder / "experiment.yml"
             if not file.exists():
-                told = {**self._identity, "hash": self.experiment.hash}
-                write_atomically(file, dump_yaml(told).encode())
+                content = {**self._identity, "hash": self.experiment.hash}
+                write_atomically(file, dump_yaml(content).encode())
         except OSError as error:
             raise InputError(f"cannot write results to {self.folder}: {error.strerror}") from error
 

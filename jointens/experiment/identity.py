@@ -1,4 +1,4 @@
-"""The identity of an experiment: what its numbers depend on, the hash that names it, and its results folder's name.
+"""Make the identity of an experiment: what its numbers depend on, its hash, and the name of its results folder.
 
 Everything here takes plain values; `Experiment.identity` says which they are.
 """
@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..common import InputError, read_yaml, read_yaml_texts
-from ..data import CSV, data_name
+from ..common import InputError, folder_name, read_yaml, read_yaml_texts, short_name
 
 # Raised when a change of the code changes the numbers of a cell: old results are then another experiment's.
 NUMBERS = 2
-TEXTS = ("target", "content")  # free texts: what was written as YAML 1.1 leaves 12e4 without quotes
+# The keys that can name a table or a function of the user's own, and where the identity has its file's fingerprint.
+SOURCES = {"dataset": "content", "base_learner": "learner_source"}
+TEXTS = ("target", *SOURCES.values())  # free texts: what was written as YAML 1.1 leaves 12e4 without quotes
 
 
 def read_identity(folder: Path) -> dict[str, Any]:
@@ -42,8 +42,8 @@ def read_identity(folder: Path) -> dict[str, Any]:
 
 
 def without_place(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the identity that is compared: a table's file goes by its name and its content, wherever it lies."""
-    return {**identity, "dataset": data_name(str(identity.get("dataset")))}
+    """Make the identity that is compared: a table or function goes by its short name and fingerprint, not its place."""
+    return {**identity, **{key: short_name(str(identity[key])) for key in SOURCES if key in identity}}
 
 
 def hash_of(identity: Mapping[str, Any], defaults: Mapping[str, Any], *, always: tuple[str, ...]) -> str:
@@ -61,7 +61,5 @@ def hash_of(identity: Mapping[str, Any], defaults: Mapping[str, Any], *, always:
 
 
 def default_tag(dataset: str, base_learner: str, hash_: str) -> str:
-    """Make the default name of a results folder, `<dataset>-<base_learner>-<hash>`; a table goes by its file's name."""
-    if dataset.startswith(CSV):
-        dataset = re.sub(r"[^\w.-]+", "-", Path(data_name(dataset)).stem)[:60].strip("-.") or "table"
-    return f"{dataset}-{base_learner}-{hash_}"
+    """Make the default name of a results folder, `<dataset>-<base_learner>-<hash>`."""
+    return f"{folder_name(dataset)}-{folder_name(base_learner)}-{hash_}"

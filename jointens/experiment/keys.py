@@ -1,4 +1,4 @@
-"""The keys of an experiment: type, default, range and meaning of each.
+"""Declare the keys of an experiment: type, default, range and meaning of each.
 
 A key belongs to the identity, which names the results folder, unless it is marked with `RUN`.
 """
@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
-from ..common import PRECISIONS, InputError, dump_yaml
-from ..data import CSV, DATASETS, whole_name
+from ..common import CSV, IMPORT, PRECISIONS, InputError, absolute_name, dump_yaml
+from ..data import DATASETS
 from ..losses import AVERAGES, LOSSES
 from ..models import LEARNERS, TIMM
 from ..training import EXECUTION_MODES, OPTIMISERS, SCHEDULERS
@@ -37,7 +37,12 @@ def _check_folder_name(tag: str) -> str:
 
 Positive = Annotated[int, Field(ge=1)]
 Place = Annotated[str, AfterValidator(_check_printable)]
-Table = Annotated[str, Field(pattern=f"^{CSV}", examples=[f"{CSV}PATH"]), AfterValidator(whole_name)]
+Table = Annotated[str, Field(pattern=f"^{CSV}", examples=[f"{CSV}PATH"]), AfterValidator(absolute_name)]
+# The pattern stands next to the plain type: behind a validator it is checked, but left out of the JSON schema.
+OwnFunction = Annotated[
+    str, Field(pattern=f"^{IMPORT}", examples=[f"{IMPORT}MODULE:FUNCTION"]), AfterValidator(_check_printable),
+    AfterValidator(absolute_name),
+]  # fmt: skip
 TimmModel = Annotated[str, Field(pattern=f"^{TIMM}", examples=[f"{TIMM}NAME"])]
 
 
@@ -56,7 +61,10 @@ class Keys:
     """Every key of an experiment, each checked on its own. `Experiment` adds what follows from them."""
 
     # ---- the data
-    dataset: Literal[tuple(DATASETS)] | Table = Field("digits", description="data set, or a table of your own")
+    dataset: Literal[tuple(DATASETS)] | Table | OwnFunction = Field(
+        "digits", description="data set, a table of your own, or a function that is called with each seed and returns "
+        "train, val and test, each (inputs, targets)"
+    )  # fmt: skip
     target: str | None = Field(None, description="column to predict, of csv:PATH")
     train_size: int | None = Field(None, ge=1, description="training examples; none: all of the training part")
     val_size: int | None = Field(None, ge=1, description="validation examples; none: all")
@@ -76,7 +84,10 @@ class Keys:
     )  # fmt: skip
 
     # ---- the ensemble
-    base_learner: Literal[tuple(LEARNERS)] | TimmModel = Field("MLP", description="architecture of every learner")
+    base_learner: Literal[tuple(LEARNERS)] | TimmModel | OwnFunction = Field(
+        "MLP", description="architecture of every learner, or a function that is called with input_shape and "
+        "num_outputs and returns a torch.nn.Module"
+    )  # fmt: skip
     hidden: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = Field(
         (64, 64), description="widths of an MLP's hidden layers"
     )

@@ -153,7 +153,8 @@ def _input_error(errors: list[dict[str, Any]], annotations: Mapping[str, Any]) -
         return raised
     name, value = error["loc"][0], error["input"]
     if error["type"] in ("literal_error", "string_pattern_mismatch"):
-        return InputError(f"{name} is {value!r}; known are {', '.join(known_values(annotations[name]))}")
+        rule = "known are" if isinstance(value, str) else "allowed is a text, known are"
+        return InputError(f"{name} is {value!r}; {rule} {', '.join(known_values(annotations[name]))}")
     if raised:
         return InputError(f"{name} is {value!r}; allowed is {raised}")
     limits = {key: f"{limit:.15g}" for key, limit in error.get("ctx", {}).items() if isinstance(limit, (int, float))}

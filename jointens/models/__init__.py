@@ -1,9 +1,10 @@
-"""Base learners by name, and M of them behind one forward.
+"""Base learners by name, and `Ensemble`: M of them as one module.
 
-learners.py     the registry, and the learners for small images and tables
-imagenet.py     the authors' learners for ImageNet, and timm's
-ensemble.py     M learners behind one forward
-vectorized.py   many learners as one tensor program
+learners.py      the registry, and the learners for small images and tables
+imagenet.py      the authors' learners for ImageNet, and timm's
+own_learner.py   learners that a function of the user's own builds
+ensemble.py      M learners as one module
+vectorized.py    many learners as one tensor program
 """
 
 from .ensemble import Ensemble, seeded_learners

@@ -1,7 +1,8 @@
-"""M base learners behind one forward, for one run or for many runs at once."""
+"""Evaluate M base learners as one module, for one run or for many runs at once."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -11,15 +12,15 @@ from torch import Tensor, nn
 from torch.func import stack_module_state
 
 from ..common import derived_seed, side_by_side
-from .vectorized import chain_layers, forward_any, forward_chain
+from .vectorized import Layers, chain_layers, forward_any, forward_chain
 
 
 def seeded_learners(make: Callable[[], nn.Module], num_learners: int, seed: int) -> list[nn.Module]:
-    """The learners of one seed. Learner i's initial weights depend on (seed, i) alone: not on M, β or device.
+    """Build the learners of one seed. Learner i's initial weights depend on (seed, i) alone: not on M, β or device.
 
     Args:
-        make: builds one learner, drawing its weights from torch's global generator (which is left as it was).
-        num_learners: how many, M.
+        make: builds one learner with weights from torch's global generator, whose state is restored.
+        num_learners: the number of learners, M.
         seed: the run's seed.
     """
     learners = []
@@ -40,13 +41,13 @@ class Ensemble(nn.Module):
     Args:
         learners: M modules, or R·M modules with the runs one after the other. They are copied, not shared.
         runs: the number of ensembles R; None is a single one, without a leading axis.
-        stack: True evaluates all learners as one batched tensor program (stacking.py), False calls one after the other;
-            outputs and gradients are the same but for rounding and the draws of dropout. None stacks learners without
-            convolutions, and plain chains of layers with some (`stacking.chain_layers` says which): one large product
-            is faster than a loop over small ones. Others with convolutions, those with batch-norm, are looped.
-        compiled: in training the forward goes through torch.compile, once for all looped learners. Batches of another
-            size than the first, and evaluation, are not worth the minute it takes and go without.
-        streams: in training on a GPU looped learners run side by side; no effect on stacked ones or on a CPU.
+        stack: True evaluates all learners as one batched tensor program (vectorized.py), False calls one after the
+            other; outputs and gradients are the same but for rounding and the draws of dropout. None stacks learners
+            without convolutions, and plain chains of layers with convolutions (see `chain_layers`): one large product
+            is faster than a loop over small ones. Other learners with convolutions, and with batch-norm, are looped.
+        compiled: use torch.compile in training, once for all looped learners. Batches of another size than the first,
+            and evaluation, are not worth the minute of compiling and run without.
+        streams: run looped learners side by side in training on a GPU; no effect on stacked ones or on a CPU.
 
     Raises:
         ValueError: no learners, R does not divide them, or their architectures differ.
@@ -77,20 +78,17 @@ class Ensemble(nn.Module):
         self.lead = (self.num_learners,) if runs is None else (runs, self.num_learners)
         if self.stacked:
             self._stack(learners)
-            calls = (self._forward_stacked,)
         else:
             self.learners = nn.ModuleList(copy.deepcopy(learner) for learner in learners)
-            calls = tuple(self.learners)
             # Convolutions take less time with the channels last in memory; `weights()` are as always.
             self._channels_last = any(isinstance(module, nn.Conv2d) for module in self.learners[0].modules())
             if self._channels_last:
                 self.learners.to(memory_format=torch.channels_last)
         self._streams = streams
         # In a tuple, like the skeleton below: modules, but not more parameters of this one.
+        calls = (_forward_stacked,) if self.stacked else tuple(self.learners)
         self._compiled = tuple(torch.compile(call, dynamic=False) for call in calls) if compiled else ()
-        if compiled:  # all architectures of a process count as one function; beyond the limit none is compiled any more
-            torch._dynamo.config.recompile_limit = 256
-        self._compiled_size = None  # the first batch's
+        self._compiled_size = None  # of the first batch
 
     def _stack(self, learners: list[nn.Module]) -> None:
         """Hold the learners' weights as tensors with leading axes (R, M), and one learner that computes with them."""
@@ -117,43 +115,43 @@ class Ensemble(nn.Module):
                 f"inputs have shape {tuple(inputs.shape)}; allowed is ({self.runs}, B, ...), one batch a run"
             )
         calls = self._calls(inputs.shape[0 if self.runs is None else 1])
-        if self.stacked:
-            return calls[0](inputs)
-        of_runs = inputs.unsqueeze(0) if self.runs is None else inputs  # (R, B, ...)
-        if self._channels_last and of_runs.ndim == 5:
-            of_runs = [x.contiguous(memory_format=torch.channels_last) for x in of_runs]
-        todo = [
-            functools.partial(call, of_runs[index // self.num_learners])  # (B, ...) → (B, K)
+        # All architectures of a process count as one function for torch.compile, which gives up at this limit.
+        with torch._dynamo.config.patch(recompile_limit=256) if calls is self._compiled else contextlib.nullcontext():
+            if self.stacked:
+                return calls[0](self._skeleton[0], self._layers, self._own_weights(), inputs, self.runs is not None)
+            return self._forward_looped(calls, inputs)
+
+    def _forward_looped(self, calls: Sequence[Callable[[Tensor], Tensor]], inputs: Tensor) -> Tensor:
+        inputs_of_runs = inputs.unsqueeze(0) if self.runs is None else inputs  # (R, B, ...)
+        if self._channels_last and inputs_of_runs.ndim == 5:
+            inputs_of_runs = [x.contiguous(memory_format=torch.channels_last) for x in inputs_of_runs]
+        forwards = [
+            functools.partial(call, inputs_of_runs[index // self.num_learners])  # (B, ...) → (B, K)
             for index, call in enumerate(calls)
         ]
         if self._streams and self.training and inputs.is_cuda:
-            outputs = side_by_side(todo)
+            outputs = side_by_side(forwards)
         else:
-            outputs = [call() for call in todo]
+            outputs = [forward() for forward in forwards]
         return torch.stack(outputs).unflatten(0, self.lead)
 
-    def _calls(self, batch_size: int) -> Sequence[Callable[[Tensor], Tensor]]:
-        """What is called for a batch of that size: the stack, or each learner; compiled or not."""
+    def _calls(self, batch_size: int) -> Sequence[Callable[..., Tensor]]:
+        """Return what is called for a batch of a size: `_forward_stacked`, or each learner; compiled or not."""
         if self._compiled and self.training:
             self._compiled_size = self._compiled_size or batch_size
             if batch_size == self._compiled_size:
                 return self._compiled
-        return (self._forward_stacked,) if self.stacked else tuple(self.learners)
-
-    def _forward_stacked(self, inputs: Tensor) -> Tensor:
-        weights, runs = self._own_weights(), self.runs is not None
-        if self._layers:
-            return forward_chain(self._layers, weights, inputs, runs=runs)
-        return forward_any(self._skeleton[0], weights, inputs, runs=runs)
+        return (_forward_stacked,) if self.stacked else tuple(self.learners)
 
     def _own_weights(self) -> dict[str, Tensor]:
         own = _tensors(self)
         return {name: own[flat] for flat, name in self._names.items()}
 
     def weights(self) -> dict[str, Tensor]:
-        """Every parameter and buffer under the learner's own name, with leading axes `(M, ...)` or `(R, M, ...)`.
+        """Return all parameters and buffers by the learner's own names, with leading axes `(M, ...)` or `(R, M, ...)`.
 
-        The same for stacked and looped ensembles. Stacked: the tensors themselves; looped: copies.
+        Names and shapes are the same for stacked and looped ensembles. Stacked ensembles return their own tensors,
+        looped ones copies.
         """
         if self.stacked:
             return {name: value.detach() for name, value in self._own_weights().items()}
@@ -167,7 +165,7 @@ class Ensemble(nn.Module):
 
     @torch.no_grad()
     def load_weights(self, weights: Mapping[str, Tensor]) -> Ensemble:
-        """Take over what `weights()` of an ensemble with the same M, R and architecture gave; returns itself.
+        """Load what `weights()` of an ensemble with the same M, R and architecture returned; returns the ensemble.
 
         Raises:
             ValueError: a name or a shape differs; nothing is changed then.
@@ -186,6 +184,15 @@ class Ensemble(nn.Module):
         return self
 
 
+def _forward_stacked(
+    skeleton: nn.Module, layers: Layers | None, weights: Mapping[str, Tensor], inputs: Tensor, runs: bool
+) -> Tensor:
+    """Evaluate stacked weights. This is no method: an ensemble that keeps its own compiled method would hold itself."""
+    if layers:
+        return forward_chain(layers, weights, inputs, runs=runs)
+    return forward_any(skeleton, weights, inputs, runs=runs)
+
+
 def _stacks_well(learner: nn.Module) -> bool:
     convolves = any(isinstance(module, nn.modules.conv._ConvNd) for module in learner.modules())
     return not convolves or chain_layers(learner) is not None
@@ -196,11 +203,11 @@ def _tensors(learner: nn.Module) -> dict[str, Tensor]:
 
 
 def _architecture(learner: nn.Module) -> tuple:
-    """What stacked learners must have in common: one of them computes for all."""
+    """Return what stacked learners must have in common, since one of them computes for all."""
     tensors = {name: (value.shape, value.dtype, value.requires_grad) for name, value in _tensors(learner).items()}
     return type(learner), repr(learner), tensors
 
 
 def _flat(name: str) -> str:
-    """A learner's parameter name as an attribute's: torch forbids dots in those, and no attribute has the prefix."""
+    """Return the attribute for a learner's parameter name: torch forbids dots, and no attribute has the prefix."""
     return "learner/" + name.replace(".", "/")

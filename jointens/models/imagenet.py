@@ -1,8 +1,8 @@
-"""The base learners of the authors' ImageNet experiment, and every other one that timm has by name.
+"""Build the base learners of the authors' ImageNet experiment, and models of timm by name.
 
 With 1,000 classes ResNet18_IN has 11,689,512 parameters, ResNet34_IN 21,797,672, SqueezeNet_IN 1,235,496, DenseNet_IN
-7,978,856, ShuffleNet_IN 2,278,604, MobileNet_IN 2,542,856 and MobileViT_IN 2,382,944. All start from scratch, as the
-library that has them draws their weights.
+7,978,856, ShuffleNet_IN 2,278,604, MobileNet_IN 2,542,856 and MobileViT_IN 2,382,944. All start from scratch, with
+weights as their library draws them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import nn
 
 from ..common import InputError
 
-TIMM = "timm:"  # stands before a name of timm's
+TIMM = "timm:"  # prefix of timm's model names
 
 TORCHVISION = {
     "ResNet18_IN": "resnet18",
@@ -29,17 +29,17 @@ TORCHVISION = {
 
 
 def from_torchvision(name: str, input_shape: Sequence[int], num_outputs: int) -> nn.Module:
-    """One of `TORCHVISION`, for colour images."""
+    """Build one of `TORCHVISION`, for colour images."""
     from torchvision import models  # takes a while to import
 
     return getattr(models, TORCHVISION[name])(num_classes=num_outputs)
 
 
 def mobile_vit(input_shape: Sequence[int], num_outputs: int) -> nn.Module:
-    """MobileViT as the authors build it, about the size XS; images are squares of a multiple of 64 pixels.
+    """Build MobileViT as the authors do, about the size XS; images are squares of a multiple of 64 pixels.
 
     Raises:
-        InputError: vit-pytorch, which has it, is not installed.
+        InputError: vit-pytorch is not installed.
     """
     try:
         from vit_pytorch.mobile_vit import MobileViT
@@ -50,10 +50,10 @@ def mobile_vit(input_shape: Sequence[int], num_outputs: int) -> nn.Module:
 
 
 def from_timm(name: str, input_shape: Sequence[int], num_outputs: int) -> nn.Module:
-    """The model that timm has under that name, for these images.
+    """Build the model of timm of that name for images of a shape.
 
     Raises:
-        InputError: timm has none of that name or is not installed, or the model does not take such images.
+        InputError: timm does not have it or is not installed, or the model does not take such images.
     """
     try:
         import timm
@@ -73,13 +73,13 @@ def from_timm(name: str, input_shape: Sequence[int], num_outputs: int) -> nn.Mod
 
 
 @functools.lru_cache(maxsize=64)
-def check_timm(name: str, input_shape: tuple[int, ...]) -> None:
-    """Whether timm has a model of that name and it takes such images; raises InputError if not."""
+def check_timm(name: str, input_shape: tuple[int, ...], num_outputs: int) -> None:
+    """Check that timm has a model of that name and that it takes such images; raises InputError if not."""
     with torch.device("meta"), torch.no_grad():  # shapes alone
-        learner = from_timm(name, input_shape, 2).eval()
+        learner = from_timm(name, input_shape, num_outputs).eval()
         try:
             outputs = learner(torch.zeros(2, *input_shape))
-            fault = None if outputs.shape == (2, 2) else f"it gives {tuple(outputs.shape)}"
+            fault = None if outputs.shape == (2, num_outputs) else f"it gives {tuple(outputs.shape)}"
         except Exception as error:  # of many kinds, from a shape that does not fit to an operation without shapes
             fault = str(error).partition("\n")[0] or type(error).__name__
     if fault:

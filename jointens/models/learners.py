@@ -1,8 +1,8 @@
-"""Base learners by name: `make_learner("CNN", ...)` builds one, with fresh weights from torch's global generator.
+"""Build base learners by name, `make_learner("CNN", ...)`, with fresh weights from torch's global generator.
 
 The convolutional ones here are those of the authors' sweep, for images of 32×32 pixels; with three channels and ten
 classes ResNet18 has 11,173,962 parameters, ResNet34 21,282,122, VGG 14,991,946 and CNN 31,340. Those for ImageNet are
-in imagenet_learners.py.
+in imagenet.py, functions of the user's own in own_learner.py.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ..common import InputError
+from ..common import IMPORT, InputError, load_function
 from .imagenet import TIMM, TORCHVISION, check_timm, from_timm, from_torchvision, mobile_vit
+from .own_learner import check_own, from_own
 
 
 def mlp(input_shape: Sequence[int], num_outputs: int, *, width: int, hidden: Sequence[int] = (64, 64, 64)) -> nn.Module:
-    """A multi-layer perceptron with ReLU: inputs are flattened, `hidden` holds the widths of its hidden layers."""
+    """Build a multi-layer perceptron with ReLU on flattened inputs; `hidden` holds the widths of its hidden layers."""
     widths = [math.prod(input_shape), *(width * size for size in hidden)]
     layers: list[nn.Module] = [nn.Flatten()]
     for fan_in, fan_out in itertools.pairwise(widths):
@@ -29,7 +30,7 @@ def mlp(input_shape: Sequence[int], num_outputs: int, *, width: int, hidden: Seq
 
 
 def cnn(input_shape: Sequence[int], num_outputs: int, *, width: int) -> nn.Module:
-    """Two convolutions of 5×5 and two linear layers, with a little dropout: small enough for a CPU."""
+    """Build two convolutions of 5×5 and two linear layers, with a little dropout: small enough for a CPU."""
     channels, height, wide = input_shape
     first, second, hidden = 10 * width, 20 * width, 50 * width
     left = math.prod(((size - 4) // 2 - 4) // 2 for size in (height, wide))  # pixels after both: 25 of 32×32
@@ -41,7 +42,7 @@ def cnn(input_shape: Sequence[int], num_outputs: int, *, width: int) -> nn.Modul
 
 
 def vgg(input_shape: Sequence[int], num_outputs: int, *, width: int) -> nn.Module:
-    """VGG-16 with batch normalisation, dropout between the convolutions of a block, and a small head."""
+    """Build VGG-16 with batch normalisation, dropout between the convolutions of a block, and a small head."""
     channels, height, wide = input_shape
     blocks = [(2, 64, 0.3), (2, 128, 0.4), (3, 256, 0.4), (3, 512, 0.4), (3, 512, 0.4)]  # convolutions, channels, rate
     layers: list[nn.Module] = []
@@ -56,10 +57,15 @@ def vgg(input_shape: Sequence[int], num_outputs: int, *, width: int) -> nn.Modul
 
 
 def resnet(depths: Sequence[int], input_shape: Sequence[int], num_outputs: int, *, width: int) -> nn.Module:
-    """A ResNet for small images: torchvision's basic blocks behind a 3×3 stem without max-pooling.
+    """Build a ResNet for small images: torchvision's basic blocks behind a 3×3 stem without max-pooling.
 
-    Weights start as PyTorch draws them for each layer, as in the authors' ResNets; torchvision's own start otherwise.
-    depths: blocks in each of the four stages.
+    Weights are PyTorch's defaults for each layer, as in the authors' ResNets; torchvision's own ResNets differ there.
+
+    Args:
+        depths: blocks in each of the four stages.
+        input_shape: shape of one image, `(channels, height, width)`.
+        num_outputs: classes.
+        width: factor of all channels.
     """
     from torchvision.models.resnet import BasicBlock, conv1x1, conv3x3  # takes a while to import
 
@@ -77,14 +83,16 @@ def resnet(depths: Sequence[int], input_shape: Sequence[int], num_outputs: int, 
 
 @dataclass(frozen=True)
 class Learner:
-    """What is known of a base learner before it is built."""
+    """A base learner before it is built."""
 
-    build: Callable[..., nn.Module]  # (input_shape, num_outputs, width=, and the options)
-    options: tuple[str, ...] = ("width",)  # the keys of an experiment that it takes
-    smallest: int | None = None  # images it takes are at least so high and wide, in pixels; None: any input
-    channels: int | None = None  # that its images have; None: any number
-    multiple: int = 1  # of that many pixels are height and width
-    image_size: int | None = None  # on ImageNet, in pixels, if it is another than of the other learners
+    build: Callable[..., nn.Module]  # (input_shape, num_outputs, and the options by name)
+    options: tuple[str, ...] = ("width",)  # the keys of an experiment that `build` takes
+    smallest: int | None = None  # least height and width of its images, in pixels; None: any input
+    channels: int | None = None  # of its images; None: any number
+    multiple: int = 1  # height and width are multiples of it, in pixels
+    image_size: int | None = None  # on ImageNet, in pixels, if it differs from the data set's
+    check: Callable[[tuple[int, ...], int], None] | None = None  # raises InputError for (input_shape, num_outputs)
+    source: str | None = None  # fingerprint of the source of the user's function
 
 
 def _on_imagenet(name: str) -> Learner:
@@ -94,8 +102,8 @@ def _on_imagenet(name: str) -> Learner:
 LEARNERS = {
     "MLP": Learner(mlp, options=("width", "hidden")),
     "CNN": Learner(cnn, smallest=16),
-    "ResNet18": Learner(lambda *of, **keys: resnet((2, 2, 2, 2), *of, **keys), smallest=1),
-    "ResNet34": Learner(lambda *of, **keys: resnet((3, 4, 6, 3), *of, **keys), smallest=1),
+    "ResNet18": Learner(functools.partial(resnet, (2, 2, 2, 2)), smallest=1),
+    "ResNet34": Learner(functools.partial(resnet, (3, 4, 6, 3)), smallest=1),
     "VGG": Learner(vgg, smallest=32),
     **{name: _on_imagenet(name) for name in TORCHVISION},
     "MobileViT_IN": Learner(mobile_vit, options=(), smallest=64, channels=3, multiple=64, image_size=256),
@@ -103,56 +111,77 @@ LEARNERS = {
 
 
 def known_learner(name: str) -> Learner:
-    """What is known of the learner of that name, one of `LEARNERS` or `timm:NAME`; raises InputError for any other."""
+    """Look up a base learner by name: one of `LEARNERS`, `timm:NAME` or `import:MODULE:FUNCTION`.
+
+    Raises:
+        InputError: an unknown name, or a function that cannot be imported.
+    """
     if name.startswith(TIMM):
-        return Learner(functools.partial(from_timm, name.removeprefix(TIMM)), options=(), smallest=1)
+        model = name.removeprefix(TIMM)
+        check = functools.partial(check_timm, model)
+        return Learner(functools.partial(from_timm, model), options=(), smallest=1, check=check)
+    if name.startswith(IMPORT):
+        source = load_function(name)
+        check = functools.partial(check_own, source)
+        return Learner(functools.partial(from_own, source), options=(), check=check, source=source.fingerprint)
     if name not in LEARNERS:
-        raise InputError(f"unknown base learner {name!r}; known are {', '.join(LEARNERS)} and {TIMM}NAME")
+        known = ", ".join(LEARNERS)
+        raise InputError(f"unknown base learner {name!r}; known are {known}, {TIMM}NAME, {IMPORT}MODULE:FUNCTION")
     return LEARNERS[name]
 
 
-def check_learner(name: str, input_shape: Sequence[int], *, width: int = 1, of: str = "the inputs") -> None:
-    """Whether the learner of that name takes inputs of that shape; raises InputError (a ValueError) if not.
+def check_learner(
+    name: str, input_shape: Sequence[int], num_outputs: int, *, width: int = 1, data_name: str = "the inputs"
+) -> None:
+    """Check that a base learner takes inputs of a shape.
 
-    width: the factor of its widths, which only the small ones have.
-    of: whose inputs they are, for the message.
+    Args:
+        name: as in the profiles' `base_learner`.
+        input_shape: the shape of one input, without the batch.
+        num_outputs: classes, or 1 for regression.
+        width: factor of all widths, which only the learners for small inputs have.
+        data_name: what the inputs belong to, for the message.
+
+    Raises:
+        InputError: it does not; the message says what it takes.
     """
-    learner, has = known_learner(name), "×".join(map(str, input_shape))
+    learner, shape = known_learner(name), "×".join(map(str, input_shape))
     if width != 1 and "width" not in learner.options:
         raise InputError(f"width is {width}; {name} has fixed widths and allows only 1")
     if learner.smallest and (len(input_shape) != 3 or min(input_shape[1:]) < learner.smallest):
         raise InputError(
             f"base_learner is {name}, which takes images of at least {learner.smallest}×{learner.smallest} pixels; "
-            f"{of} has inputs of shape {has}"
+            f"{data_name} has inputs of shape {shape}"
         )
     if learner.channels not in (None, input_shape[0]):
         raise InputError(
-            f"base_learner is {name}, which takes images of {learner.channels} channels; {of} has inputs of shape {has}"
+            f"base_learner is {name}, which takes images of {learner.channels} channels; {data_name} has inputs of "
+            f"shape {shape}"
         )
     if any(size % learner.multiple for size in input_shape[1:]):
         raise InputError(
             f"base_learner is {name}, whose images' sides are multiples of {learner.multiple} pixels; "
-            f"{of} has inputs of shape {has}"
+            f"{data_name} has inputs of shape {shape}"
         )
-    if name.startswith(TIMM):
-        check_timm(name.removeprefix(TIMM), tuple(input_shape))
+    if learner.check:
+        learner.check(tuple(input_shape), num_outputs)
 
 
 def make_learner(name: str, input_shape: Sequence[int], num_outputs: int, *, width: int = 1, **options) -> nn.Module:
-    """One base learner: inputs `(B, *input_shape)` → outputs `(B, num_outputs)`, logits for classification.
+    """Build one base learner: inputs `(B, *input_shape)` → outputs `(B, num_outputs)`, logits for classification.
 
     Args:
         name: as in the profiles' `base_learner`.
-        input_shape: the shape of one input, without the batch; of an image `(channels, height, width)`.
+        input_shape: the shape of one input, without the batch; for an image `(channels, height, width)`.
         num_outputs: classes, or 1 for regression.
-        width: all widths, of hidden layers and of convolutions, times this; one learner with `width=M` is what an
+        width: factor of all widths, of hidden layers and of convolutions; one learner with `width=M` is what an
             ensemble of M is to be compared with. Learners for ImageNet have none but 1.
         options: what the learner of that name takes (`hidden`, the widths, for MLP).
 
     Raises:
         InputError: an unknown name, or inputs that the learner does not take; the message lists what is allowed.
     """
-    check_learner(name, input_shape, width=width)
+    check_learner(name, input_shape, num_outputs, width=width)
     learner = known_learner(name)
     if "width" in learner.options:
         options["width"] = width

@@ -1,11 +1,11 @@
-"""Many learners as one tensor program: their weights have leading axes `(M, ...)` or `(R, M, ...)`.
+"""Evaluate many learners as one tensor program: weights have leading axes `(M, ...)` or `(R, M, ...)`.
 
     weights (M, ...)       inputs (B, ...)       → outputs (M, B, K)
     weights (R, M, ...)    inputs (R, B, ...)    → outputs (R, M, B, K)        runs=True
 
-`forward_any` takes every learner whose forward `torch.func.vmap` understands. `forward_chain` writes out what the plain
-chains of layers compute, multi-layer perceptrons and small convolutional nets (`chain_layers` says which): a training
-step of small perceptrons takes about two thirds of the time, one of the convolutional learner half.
+`forward_any` takes every learner whose forward `torch.func.vmap` supports. `forward_chain` evaluates plain chains of
+layers, multi-layer perceptrons and small convolutional nets (see `chain_layers`): a training step of small perceptrons
+takes about two thirds of the time, one of the convolutional learner half.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from torch.nn.functional import conv2d
 
 Layers = Sequence[tuple[str, nn.Module]]  # by name, in the order in which they are evaluated
 
-# On a CPU the work on images goes piece by piece, so many examples that the first convolution, were its output as large
-# as its input, would give so many numbers: 16 MB. What a piece makes stays in the cache, and its memory is used again;
-# larger blocks the operating system hands out anew each time, page by page. Without gradients that takes half the time.
+# On a CPU images are evaluated in pieces of so many examples that the first convolution, if its output were as large as
+# its input, would return this many numbers: 16 MB. The results of a piece stay in the cache and its memory is reused;
+# larger blocks come anew from the operating system each time, page by page. Without gradients that halves the time.
 PIECE = 2**22
 
 
 def forward_any(learner: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, *, runs: bool) -> Tensor:
-    """`learner` with each of the stacked weights, on the inputs of their run."""
+    """Evaluate `learner` with each of the stacked weights, on the inputs of their run."""
 
-    def one(own: dict[str, Tensor], x: Tensor) -> Tensor:
+    def call(own: dict[str, Tensor], x: Tensor) -> Tensor:
         return functional_call(learner, own, (x,))
 
-    over_learners = vmap(one, in_dims=(0, None), randomness="different")  # → (M, B, K)
+    over_learners = vmap(call, in_dims=(0, None), randomness="different")  # → (M, B, K)
     over_runs = vmap(over_learners, in_dims=(0, 0), randomness="different")  # → (R, M, B, K)
     return (over_runs if runs else over_learners)(weights, inputs)
 
 
 def chain_layers(learner: nn.Module) -> list[tuple[str, nn.Module]] | None:
-    """Its layers by name if it is a chain that `forward_chain` can evaluate and nothing else, or None.
+    """Return the layers by name if the learner is a chain that `forward_chain` can evaluate, else None.
 
     A chain is an `nn.Sequential` of layers on images, if any, Conv2d first; then Flatten; then layers on features,
     Linear last, and first where there are no images. No weights used twice, no hooks, no changed forward.
 
-    Dropout2d stands behind the MaxPool2d and ReLU that follow it: it scales whole channels by factors that are not
+    Dropout2d is moved behind the MaxPool2d and ReLU that follow it: it scales channels by factors that are not
     negative, which commutes with both, and behind the pooling there are fewer pixels to scale.
     """
     if type(learner) is not nn.Sequential:
@@ -74,7 +74,7 @@ def chain_layers(learner: nn.Module) -> list[tuple[str, nn.Module]] | None:
 
 
 def _is_common(layer: nn.Module) -> bool:
-    """Whether its options are those that `forward_chain` knows; strides, paddings and sizes are free."""
+    """Check that a layer's options are those that `forward_chain` supports; strides, paddings and sizes are free."""
     if type(layer) is nn.Flatten:
         return (layer.start_dim, layer.end_dim) == (1, -1)
     if type(layer) is nn.Conv2d:
@@ -85,15 +85,19 @@ def _is_common(layer: nn.Module) -> bool:
 
 
 def _does_more(module: nn.Module) -> bool:
-    """Whether calling the module does more than its class says: hooks, or a forward of its own."""
+    """Check for hooks, or a forward of the module's own, with which a call does more than the class says."""
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return "forward" in vars(module) or any(getattr(module, name) for name in hooks)
 
 
 def forward_chain(layers: Layers, weights: Mapping[str, Tensor], inputs: Tensor, *, runs: bool) -> Tensor:
-    """All learners' layers at once: grouped convolutions, then batched products W h with the batch as the *last* axis.
+    """Evaluate all learners' layers at once: grouped convolutions, then products W h with the batch as the *last* axis.
 
-    layers: as `chain_layers` gives them. Their own weights are not used; whether they are in training mode is.
+    Args:
+        layers: from `chain_layers`. Their training mode is used, their weights are not.
+        weights: by name, `(M, ...)` or `(R, M, ...)`.
+        inputs: `(B, ...)` or `(R, B, ...)`.
+        runs: the axis R is there.
 
     The batch is last for speed: the learners of a run share their input without a copy, as one tall matrix
     `(M·H, fan_in)`; no gradient has to be transposed to fit its weight; bias and ReLU are written in place.
@@ -117,7 +121,7 @@ def forward_chain(layers: Layers, weights: Mapping[str, Tensor], inputs: Tensor,
 
 
 def _image_features(layers: Layers, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
-    """What the layers before Flatten make of images `(R, B, C, H, W)`: features `(R, M·F, B)`.
+    """Evaluate the layers before Flatten on images `(R, B, C, H, W)`; returns features `(R, M·F, B)`.
 
     On a CPU run by run and in pieces of the batch, see PIECE; a GPU is busy only with all of them at once.
     """
@@ -130,21 +134,21 @@ def _image_features(layers: Layers, weights: Mapping[str, Tensor], images: Tenso
         return _convolved(layers, own, images)
     channels = max(next(iter(own.values())).shape[1], images.shape[2])
     pieces = max(1, math.ceil(channels * images[0, :, 0].numel() / PIECE))
-    own_of_run = [
+    weights_of_runs = [
         dict(zip(own, values, strict=True)) for values in zip(*(v.split(1) for v in own.values()), strict=True)
     ]
     features = [
-        torch.cat([_convolved(layers, of_run, piece) for piece in run.chunk(pieces, dim=1)], dim=2)
-        for of_run, run in zip(own_of_run, images.split(1), strict=True)
+        torch.cat([_convolved(layers, run_weights, piece) for piece in run.chunk(pieces, dim=1)], dim=2)
+        for run_weights, run in zip(weights_of_runs, images.split(1), strict=True)
     ]
     return torch.cat(features)
 
 
 def _convolved(layers: Layers, weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
-    """`(R, B, C, H, W)` → `(R, M·F, B)`, with all channels of all learners side by side: `(B, R·M·C, H, W)`.
+    """Evaluate layers on images `(R, B, C, H, W)`, with the channels of all learners adjacent; returns `(R, M·F, B)`.
 
-    The channels are last in memory. The first convolution has R groups, since the learners of a run share its input:
-    without runs it is one plain convolution. The later ones have R·M.
+    Activations are `(B, R·M·C, H, W)`, channels last in memory. The first convolution has R groups, since the learners
+    of a run share its input: without runs it is one plain convolution. The later ones have R·M.
     """
     h = images.transpose(0, 1).flatten(1, 2)  # (B, R·C, H, W)
     h = h.clone(memory_format=torch.channels_last)  # `contiguous` would leave a single channel as it is
@@ -161,10 +165,13 @@ def _convolved(layers: Layers, weights: Mapping[str, Tensor], images: Tensor) ->
 
 
 def _without_weights(layer: nn.Module, h: Tensor, before: type[nn.Module]) -> Tensor:
-    """ReLU, pooling and dropout take every channel for itself, so they need not know whose it is.
+    """Apply ReLU, pooling or dropout, which take every channel by itself and so all learners at once.
 
-    before: the kind of the layer before. Convolution, pooling and product need not keep what they gave for their
-    gradient, so a ReLU may be written over it.
+    Args:
+        layer: what to apply.
+        h: activations of all learners.
+        before: the kind of the layer before. Convolution, pooling and product do not need their output for their
+            gradient, so a ReLU after them is done in place.
     """
     if type(layer) is nn.ReLU:
         return h.relu_() if before in (nn.Conv2d, nn.MaxPool2d, nn.Linear) else h.relu()

@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ..common import InputError
-from ..data import Places, batches
+from ..data import SeededBatchSampler, batches
 from ..experiment import Experiment, Results
 from ..sweeps import make_loader
 from .beta_sweep import ends
@@ -38,8 +38,8 @@ def pictures(experiment: Experiment, *, columns: int = 6) -> Figure:
     try:
         loader = make_loader(small, [small.seeds[0]], torch.device("cpu"))
         evenly = torch.linspace(0, len(loader.val) - 1, columns).long()
-        places = Places(evenly, torch.zeros(columns), columns)
-        ((validation, _),) = batches(loader.val, places, loader.transforms["evaluate"], loader.reading)
+        sampler = SeededBatchSampler(evenly, torch.zeros(columns), columns)
+        ((validation, _),) = batches(loader.val, sampler, loader.transforms["evaluate"], loader.reading)
         rows = {"validation images": validation, "training images": loader.batch(*next(loader.epoch())).inputs[0]}
     except InputError as error:
         rows, footer = {}, f"no images to show: {error}"

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ..analysis import StoredOutputs, stored_outputs
-from ..common import InputError, check_names, expanded
-from ..diagnostics import Report, diagnose, read_npz
+from ..common import InputError, check_names, expanded, read_npz
+from ..diagnostics import Report, diagnose
 from ..experiment import Cell, canonical_beta, check_value
 from ..losses import AVERAGES, LOSSES
 

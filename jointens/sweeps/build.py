@@ -5,7 +5,7 @@ Everything below takes plain values and objects; nothing below knows what an exp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,10 @@ from ..data import Data, FileLoader, MemoryLoader
 from ..experiment import Cell, Experiment
 from ..models import Ensemble, seeded_learners
 from ..training import EXECUTION_MODES, Schedule, Trainer, choose_execution, make_optimiser
+
+# Parameters, over all runs and learners, that one stack may hold: with gradients, momentum and the best checkpoint
+# four times as many numbers are kept, so this is about half a gigabyte.
+STACK_PARAMETERS = 32_000_000
 
 
 def load_data(experiment: Experiment, seed: int) -> Data:
@@ -41,14 +45,24 @@ def load_data(experiment: Experiment, seed: int) -> Data:
 def make_learner(experiment: Experiment) -> nn.Module:
     """Make a base learner with fresh weights from torch's global generator."""
     name = experiment.base_learner
-    options = {key: getattr(experiment, key) for key in models.known_learner(name).options}
+    options = {key: getattr(experiment, key) for key in experiment.about_learner.options}
     return models.make_learner(name, experiment.input_shape, experiment.about_data.num_outputs, **options)
 
 
 def num_parameters(experiment: Experiment) -> int:
     """Count the weights of all learners together."""
-    with torch.device("meta"):  # the architecture alone, without the work of drawing weights
-        return experiment.num_learners * sum(value.numel() for value in make_learner(experiment).parameters())
+    learner = _without_weights(make_learner, experiment)
+    return experiment.num_learners * sum(value.numel() for value in learner.parameters())
+
+
+def _without_weights(make: Callable[[Experiment], nn.Module], experiment: Experiment) -> nn.Module:
+    """Make a module on the meta device, which draws no weights, or for real where one of the user's own needs that."""
+    try:
+        with torch.device("meta"):
+            return make(experiment)
+    except Exception:  # if it is another mistake it is raised again
+        with torch.random.fork_rng(devices=[]):
+            return make(experiment)
 
 
 def make_ensemble(experiment: Experiment, seeds: Sequence[int] | None = None, *, execution: str = "eager") -> Ensemble:
@@ -104,6 +118,18 @@ def make_schedule(experiment: Experiment) -> Schedule:
         decrement=experiment.fall,
         max_patience=experiment.max_patience,
     )
+
+
+def stack_size(experiment: Experiment) -> int:
+    """Return how many runs train as one tensor program: decided by the experiment alone, never by the machine."""
+    if make_schedule(experiment).depends_on_validation:  # then each run has a rate of its own
+        return 1
+    # Of image learners it is the activations that are large, not the weights: one run at a time.
+    if experiment.about_data.files or experiment.about_learner.smallest:
+        return 1
+    if not _without_weights(make_ensemble, experiment).stacked:
+        return 1
+    return max(1, STACK_PARAMETERS // num_parameters(experiment))
 
 
 def make_trainer(experiment: Experiment, cells: Sequence[Cell], **options: Any) -> Trainer:

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
-from ..experiment import Cell, CellRecord, Experiment
-from ..models import known_learner
-from .build import make_ensemble, make_schedule, num_parameters
-
-# Parameters, over all runs and learners, that one stack may hold: with gradients, momentum and the best checkpoint
-# four times as many numbers are kept, so this is about half a gigabyte.
-STACK_PARAMETERS = 32_000_000
+from ..experiment import Cell, CellRecord
 
 
 def plan(missing: Sequence[Cell], finished: Sequence[CellRecord], size: int) -> list[list[Cell]]:
@@ -31,16 +23,3 @@ def plan(missing: Sequence[Cell], finished: Sequence[CellRecord], size: int) -> 
     broken = [list(stack) for stack in sorted(named) if not set(stack).isdisjoint(missing)]
     rest = [cell for cell in missing if not any(cell in stack for stack in broken)]
     return broken + [rest[start : start + size] for start in range(0, len(rest), size)]
-
-
-def stack_size(experiment: Experiment) -> int:
-    """Return how many runs train as one tensor program: decided by the experiment alone, never by the machine."""
-    if make_schedule(experiment).depends_on_validation:  # then each run has a rate of its own
-        return 1
-    # Of image learners it is the activations that are large, not the weights: one run at a time.
-    if experiment.about_data.files or known_learner(experiment.base_learner).smallest:
-        return 1
-    with torch.device("meta"):  # the architecture alone, without the work of drawing weights
-        if not make_ensemble(experiment).stacked:
-            return 1
-    return max(1, STACK_PARAMETERS // num_parameters(experiment))

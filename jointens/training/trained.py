@@ -64,6 +64,18 @@ def split_runs(
     ]
 
 
+def join_groups(groups: Sequence[tuple[Tensor, Tensor]], part: str) -> dict[str, Tensor]:
+    """Join the outputs `(R, M, N, K)` and the targets `(R, N)` of groups of examples.
+
+    Returns:
+        `{part}_outputs` and `{part}_targets`.
+    """
+    joined = {}
+    for name, values, axis in zip(("outputs", "targets"), zip(*groups, strict=True), (-2, -1), strict=True):
+        joined[f"{part}_{name}"] = torch.cat(values, dim=axis) if len(values) > 1 else values[0]
+    return joined
+
+
 def moved(tree: Any, device: str | torch.device) -> Any:
     """Move every tensor in nested lists and dicts to a device."""
     if isinstance(tree, dict):

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from ..common import autocast, working_on
 from ..data import Split
-from ..losses import decompose_unchecked, joint_objective
+from ..losses import check_names, decompose_unchecked, joint_objective
 from ..models import Ensemble
 from .graphed_step import GraphedStep, cuda_graph
 from .metrics import mean_over, measure
 from .optimiser import make_optimiser
 from .schedule import Schedule
-from .trained import TrainedRun, moved, split_runs
+from .trained import TrainedRun, join_groups, moved, split_runs
 
 # Called after each validation with the trainer, the validation's number, from 1, and the mean losses over the runs.
 OnValidation = Callable[["Trainer", int, dict[str, float]], None]
@@ -47,8 +47,7 @@ class Trainer:
         precision: "float32" or "bfloat16".
         graph: on a GPU record the training step as a CUDA graph and replay it.
         dropout_seed: of the masks of dropout.
-        on_validation: called after each validation, when everything is as `state()` gives it. It gets the trainer as
-            its first argument, so that it need not hold it.
+        on_validation: called after each validation, when everything is as `state()` gives it.
 
     Raises:
         ValueError: the numbers of runs do not fit, or an argument is not allowed.
@@ -75,7 +74,9 @@ class Trainer:
         dropout_seed: int = 0,
         on_validation: OnValidation | None = None,
     ):
-        runs, betas = ensemble.runs or 1, [beta] if isinstance(beta, (int, float)) else list(beta)
+        check_names(loss, average)
+        runs = ensemble.runs or 1
+        betas = [beta] * runs if isinstance(beta, (int, float)) else list(beta)
         data_of_run = [0] * runs if data_of_run is None else list(data_of_run)
         if len(betas) != runs or len(data_of_run) != runs:
             raise ValueError(f"{len(betas)} β and data for {len(data_of_run)} runs; the ensemble has {runs} runs")
@@ -90,13 +91,11 @@ class Trainer:
         self.betas = torch.tensor([float(b) for b in betas], device=self.device)  # (R,)
         self.loss_factor = ensemble.num_learners if rate_per_learner else None
         self.schedule = schedule or Schedule(0.1)
-        self.optimiser = optimiser or make_optimiser(
-            "SGD", ensemble.parameters(), learning_rate=self.schedule.rate, momentum=0.9
-        )
+        weights, rate = ensemble.parameters(), self.schedule.rate
+        self.optimiser = optimiser or make_optimiser("SGD", weights, learning_rate=rate, momentum=0.9)
         self.step = GraphedStep(record=cuda_graph if graph and self.device.type == "cuda" else None)
         self.dropout_seed = dropout_seed
-        self.epoch, self.steps = 1, 0  # where training is: in which epoch, and after how many of its steps
-        self.goes_on = True
+        self.epoch, self.steps, self.goes_on = 1, 0, True  # in which epoch training is, and after how many of its steps
         self.history: list[dict] = []
         self.epoch_objectives: list[Tensor] = []  # (R,) each, of whole epochs
         # The objective summed over examples, since the last validation and since the epoch began, and their numbers.
@@ -222,8 +221,6 @@ class Trainer:
         weights = self.ensemble.weights()
         return weights if self.ensemble.runs else {name: value.unsqueeze(0) for name, value in weights.items()}
 
-    # ---- evaluation
-
     def evaluate(self, part: Any) -> dict[str, Tensor]:
         """Measure the learners on a part of the data, one of the loader's; see `measure`."""
         return self._measured(self._groups(part))
@@ -253,26 +250,18 @@ class Trainer:
             return None, {}
         if not self.keep_outputs:
             return self.evaluate(self.loader.test), {}
-        kept = {}
-        for part in ("test", "val"):
-            if part == "val" and self.loader.val is self.loader.test:  # ImageNet's
-                kept |= {name.replace("test", "val"): value for name, value in kept.items()}
-                continue
-            groups = list(self._groups(getattr(self.loader, part)))
-            if part == "test":
-                metrics = self._measured(groups)
-            for name, tensors, axis in zip(("outputs", "targets"), zip(*groups, strict=True), (-2, -1), strict=True):
-                kept[f"{part}_{name}"] = torch.cat(tensors, dim=axis) if len(tensors) > 1 else tensors[0]
-        return metrics, kept
-
-    # ---- results
+        groups = list(self._groups(self.loader.test))
+        metrics, kept = self._measured(groups), join_groups(groups, "test")
+        if self.loader.val is self.loader.test:  # ImageNet's
+            return metrics, kept | {name.replace("test", "val"): value for name, value in kept.items()}
+        return metrics, kept | join_groups(list(self._groups(self.loader.val)), "val")
 
     def _finished(self) -> list[TrainedRun]:
         test, outputs = {}, {}
         test["last"], kept = self._tested()
         outputs |= {name if "targets" in name else f"{name}_last": value for name, value in kept.items()}
-        single = self.ensemble.runs is None
-        self.ensemble.load_weights({name: v[0] if single else v for name, v in self.best_weights.items()})
+        own = slice(None) if self.ensemble.runs else 0
+        self.ensemble.load_weights({name: value[own] for name, value in self.best_weights.items()})
         test["best"], kept = self._tested()
         outputs |= {f"{name}_best": value for name, value in kept.items() if "targets" not in name}
         return self._runs(test, outputs, self.best_weights)
@@ -282,17 +271,14 @@ class Trainer:
         return self._runs({"best": None, "last": None}, {}, {})
 
     def _runs(self, test: dict, outputs: dict, weights: dict) -> list[TrainedRun]:
+        left = {"best_epoch": self.best_epoch, "test": test, "outputs": outputs, "weights": weights}
         objectives = self.epoch_objectives if self.validate_every else None
-        found = {"test": test, "outputs": outputs, "weights": weights, "best_epoch": self.best_epoch}
-        return split_runs(self.num_runs, self.history, epoch_objectives=objectives, **found)
-
-    # ---- going on later
+        return split_runs(self.num_runs, self.history, epoch_objectives=objectives, **left)
 
     def state(self) -> dict[str, Any]:
         """Return everything that training goes on from, after a validation: nested dicts and lists of tensors."""
-        random = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self.device)
+        on_gpu = self.device.type == "cuda"
+        random = {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state(self.device)} if on_gpu else {})
         own = {name: getattr(self, name) for name in _STATE}
         parts = {name: getattr(self, name).state_dict() for name in ("ensemble", "optimiser")}
         return own | parts | {"schedule": self.schedule.state(), "feed": self.loader.state(), "random": random}

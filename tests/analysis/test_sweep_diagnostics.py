@@ -168,7 +168,7 @@ def test_a_share_that_is_none_is_refused(share):
 
 @pytest.mark.parametrize("dataset", ["diabetes", "digits"])
 def test_signs_and_their_control_are_those_of_diagnose(sweeps, dataset, monkeypatch):
-    monkeypatch.setattr(statistics, "REPEATS", 3)
+    monkeypatch.setattr("jointens.diagnostics.statistics.REPEATS", 3)
     stored, names = sweeps[dataset], ["constant shifts", "systematic drift"]
 
     def told(outputs, targets, others):

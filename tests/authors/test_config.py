@@ -9,9 +9,8 @@ import pytest
 from authors import DATA, REMOVED, SHIPPED, shipped, values, write
 
 from jointens import Experiment, InputError, Results
+from jointens.authors import convert, read_experiment
 from jointens.cli import main
-from jointens.authors.config import read_experiment
-from jointens.authors.results import convert
 
 
 @pytest.fixture
@@ -170,10 +169,10 @@ def test_the_shipped_configuration_trains_on_cifar10(configs, tmp_path, cifar10_
     assert main(["run", "--released", str(configs), *capped, *where, "average=released"]) == 0
     results = Results.at(capsys.readouterr().out.splitlines()[-1])
     assert (results.experiment.base_learner, results.experiment.num_learners) == ("ResNet18", 5)
-    (cell,) = results.records()
-    losses = list(itertools.chain(*(cell["history"][split]["ensemble"] for split in ("train", "val"))))
+    (record,) = results.records()
+    losses = list(itertools.chain(*(metrics.ensemble for metrics in record.history.splits.values())))
     assert len(losses) == 2 and min(losses) > 1.461  # averaged probabilities as scores: no lower loss is possible
     (values_there,) = values(convert(results.folder, tmp_path / "there")).values()
-    (objective,) = cell["history"]["objective"]
+    (objective,) = record.history.objective
     assert values_there["train_loss"] == pytest.approx([objective * 40 / 50_000])
     assert values_there["val_acc_ind"].shape == (1, 5)

@@ -10,12 +10,13 @@ from authors import DATA, shipped, write
 
 import jointens
 from jointens import Cell, Experiment, InputError, Results
+from jointens.authors import convert, read_experiment
 from jointens.cli import main
-from jointens.authors.config import read_experiment
-from jointens.authors.results import convert
-from jointens.common.yaml_json import read_yaml
-from jointens.experiment.record import TrainedCell
-from jointens.training.trainer import Trainer
+from jointens.common import read_yaml
+from jointens.experiment import CellRecord
+from jointens.reports.style import scale_of
+from jointens.sweeps import make_trainer
+from jointens.training import Trainer
 
 KEYS = (
     "beta", "run", "lr_switch", "train_loss", "val_loss", "val_div", "val_ind_loss", "val_ens_loss", "val_acc_ens",
@@ -38,9 +39,9 @@ def trained(toy_root, tmp_path_factory):
     objective = Trainer._objective
 
     def noted(self, batch):
-        told = objective(self, batch)
-        steps[self.cells[0]].append((told.sum().item(), told.numel()))
-        return told
+        found = objective(self, batch)
+        steps[Cell(self.betas.item(), 0)].append((found.sum().item(), found.numel()))
+        return found
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "_objective", noted)
@@ -55,7 +56,7 @@ def read(file):
 def written(tmp_path):
     """Makes results without training, from the validation losses of finished cells and of those in training."""
 
-    def cell(experiment, of, losses):
+    def record(experiment, cell, losses, *, unfinished=False):
         number, each = len(losses), experiment.num_validations // experiment.num_epochs
         val = {
             "individual": [loss + 2 for loss in losses], "ensemble": losses, "diversity": [2.0] * number,
@@ -70,10 +71,11 @@ def written(tmp_path):
         finite = [loss for loss in losses if math.isfinite(loss)]
         best = losses.index(min(finite)) + 1 if finite else 0
         test = {
-            when: {name: values[at - 1] for name, values in val.items()}
+            when: None if unfinished else {name: values[at - 1] for name, values in val.items()}
             for when, at in (("best", best), ("last", number))
         }
-        return TrainedCell(of, best, history, test, {}, {})
+        about = {"device": "cpu", "stack": []}
+        return CellRecord.of(cell, best_epoch=best, test=test, history=history, provenance=about)
 
     def make(done, unfinished=(), **keys):
         small = {
@@ -84,12 +86,10 @@ def written(tmp_path):
         }  # fmt: skip
         results = Results(Experiment(**small | keys))
         results.prepare()
-        about = {"device": "cpu", "stack": []}
         for beta, losses in dict(done).items():
-            results.write(cell(results.experiment, Cell(beta, 0), losses), about)
+            results.write(record(results.experiment, Cell(beta, 0), losses))
         for beta, losses in dict(unfinished).items():
-            of = cell(results.experiment, Cell(beta, 0), losses)
-            results.write_unfinished(dataclasses.replace(of, test={"best": None, "last": None}), about)
+            results.write_unfinished(record(results.experiment, Cell(beta, 0), losses, unfinished=True))
         return results
 
     return make
@@ -99,14 +99,15 @@ def written(tmp_path):
 
 
 def contents(results):
-    """What the authors' format has a place for, by cell."""
-    return {
-        (cell["beta"], cell["seed"]): {
-            name: cell["history"][name] for name in ("val", "learning_rate", "epoch", "step", "epoch_objective")
+    """What the authors' format has a place for, by cell, as the JSON files hold it."""
+    found = {}
+    for cell in (record.cell for record in results.records()):
+        stored = read(results.path(cell))
+        history = {
+            name: stored["history"][name] for name in ("val", "learning_rate", "epoch", "step", "epoch_objective")
         }
-        | {"best_epoch": cell["best_epoch"], "test": cell["test"]}
-        for cell in results.records()
-    }
+        found[cell] = history | {"best_epoch": stored["best_epoch"], "test": stored["test"]}
+    return found
 
 
 def test_ours_there_and_back(trained, tmp_path):
@@ -126,7 +127,7 @@ def test_ours_there_and_back(trained, tmp_path):
             assert test["best"][name] == pytest.approx(value, abs=1e-6)
         # Ours was tested at the very end, a step after the last validation.
         assert test["last"] == {name: values[-1] for name, values in of["val"].items()}
-    assert {cell["provenance"]["device"] for cell in back.records()} == {"jointens"}
+    assert {record.provenance["device"] for record in back.records()} == {"jointens"}
     again = convert(back.folder, tmp_path / "again")
     assert {path.name for path in again.iterdir()} == {*CONFIGURATION, *FILES}
     for path in there.iterdir():
@@ -143,21 +144,21 @@ def pairs(trained, tmp_path):
 
 def test_the_keys_of_a_file_are_theirs_and_the_lists_our_validations(pairs):
     for record, file in pairs:
-        assert tuple(file) == KEYS and (file["beta"], file["run"]) == (record["beta"], record["seed"])
+        assert tuple(file) == KEYS and (file["beta"], file["run"]) == (record.beta, record.seed)
         assert isinstance(file["beta"], float) and isinstance(file["run"], int)  # as in the file's name
-        val = record["history"]["val"]
-        assert file["val_ens_loss"] == val["ensemble"] and file["val_ind_loss"] == val["individual"]
-        assert file["val_div"] == val["diversity"] and file["val_acc_ens"] == val["accuracy"]
-        assert file["val_acc_ind"] == val["learner_accuracy"] and file["val_top_5_acc"] == val["top5_accuracy"]
-        losses = zip(file["val_loss"], val["individual"], val["diversity"], strict=True)
-        assert all(loss == individual - record["beta"] * diversity for loss, individual, diversity in losses)
+        val = record.history.val
+        assert file["val_ens_loss"] == val.ensemble and file["val_ind_loss"] == val.individual
+        assert file["val_div"] == val.diversity and file["val_acc_ens"] == val.accuracy
+        assert file["val_acc_ind"] == val.learner_accuracy and file["val_top_5_acc"] == val.top5_accuracy
+        losses = zip(file["val_loss"], val.individual, val.diversity, strict=True)
+        assert all(loss == individual - record.beta * diversity for loss, individual, diversity in losses)
     assert pairs[1][1]["val_loss"] == pytest.approx(pairs[1][1]["val_ens_loss"], abs=1e-5)  # β = 1
 
 
 def test_lr_switch_lists_the_validations_after_which_the_rate_fell(pairs):
     for record, file in pairs:
         best, counter, falls = math.inf, 0, []
-        for number, loss in enumerate(record["history"]["val"]["ensemble"], 1):
+        for number, loss in enumerate(record.history.val.ensemble, 1):
             counter = 1 if loss < best else counter + 1
             best = min(best, loss)
             if counter % 2 == 0:
@@ -171,7 +172,7 @@ def test_train_loss_is_the_mean_objective_of_each_whole_epoch(trained, pairs):
     _, steps = trained
     lengths = []
     for record, file in pairs:
-        own = steps[Cell(record["beta"], record["seed"])]
+        own = steps[Cell(record.beta, record.seed)]
         epochs = [own[at : at + 7] for at in range(0, len(own) - 6, 7)]
         means = [sum(total for total, _ in epoch) / sum(size for _, size in epoch) for epoch in epochs]
         assert all(sum(size for _, size in epoch) == 100 for epoch in epochs)
@@ -208,7 +209,7 @@ def test_of_equal_losses_ours_keeps_the_first_there_and_back(written, tmp_path):
     ours = written({0: [2.0, 1.5, 1.75, 1.5]})
     back = Results.at(convert(convert(ours.folder, tmp_path / "there"), tmp_path / "back"))
     (record,), (returned,) = ours.records(), back.records()
-    assert returned["best_epoch"] == record["best_epoch"] == 2 and returned["test"] == record["test"]
+    assert returned.best_epoch == record.best_epoch == 2 and returned.test == record.test
 
 
 def test_losses_that_were_not_finite_survive_there_and_back(written, tmp_path):
@@ -216,8 +217,8 @@ def test_losses_that_were_not_finite_survive_there_and_back(written, tmp_path):
     there = convert(ours.folder, tmp_path / "there")
     assert math.isnan(read(there / FILES[0])["val_ens_loss"][1])
     back = Results.at(convert(there, tmp_path / "back"))
-    assert back.records()[0]["history"]["val"] == ours.records()[0]["history"]["val"]
-    assert back.records()[0]["best_epoch"] == 3
+    assert contents(back) == contents(ours)  # with null for NaN, which equals nothing
+    assert back.records()[0].best_epoch == 3
     again = convert(back.folder, tmp_path / "again")
     assert (again / FILES[0]).read_bytes() == (there / FILES[0]).read_bytes()
 
@@ -235,24 +236,25 @@ def test_a_cell_in_training_is_among_the_files(trained, tmp_path):
     results = Results(dataclasses.replace(ours.experiment, out=str(tmp_path / "runs")))
     results.prepare()
 
-    def stop(number, _):
+    def stop(trainer, number, losses):
         if number == 4:
             raise Stopped
 
     independent, joint = results.experiment.cells
     results.path(independent).write_bytes(ours.path(independent).read_bytes())
-    trainer = Trainer(results.experiment, [joint], on_validation=stop)
+    trainer = make_trainer(results.experiment, [joint], on_validation=stop)
     with pytest.raises(Stopped):
         trainer.run()
-    (so_far,) = trainer.so_far()
-    results.write_unfinished(so_far, {"device": "cpu"})
+    (run,) = trainer.so_far()
+    parts = {"best_epoch": run.best_epoch, "test": run.test, "history": run.history}
+    results.write_unfinished(CellRecord.of(joint, **parts, provenance={"device": "cpu"}))
 
     there = convert(results.folder, tmp_path / "there")
     assert {path.name for path in there.iterdir()} == {*CONFIGURATION, *FILES}
-    told, whole = read(there / FILES[1]), ours.read(joint)["history"]
-    assert told["val_ens_loss"] == whole["val"]["ensemble"][:4] and told["train_loss"] == whole["epoch_objective"][:1]
+    file, whole = read(there / FILES[1]), ours.read(joint).history
+    assert file["val_ens_loss"] == whole.val.ensemble[:4] and file["train_loss"] == whole.epoch_objective[:1]
     back = Results.at(convert(there, tmp_path / "back"))
-    assert back.read(joint)["history"]["step"] == whole["step"][:4] == [2, 4, 6, 9]
+    assert back.read(joint).history.step == whole.step[:4] == [2, 4, 6, 9]
 
 
 @pytest.mark.parametrize("beta", [1, 0.5])  # of the grid that is usual, and of none
@@ -263,7 +265,7 @@ def test_before_any_cell_is_finished_the_files_are_ours_all_the_same(written, tm
     assert read(there / "experiment.json")["computed_by"] == "jointens"
     back = Results.at(convert(there, tmp_path / "back"))
     assert back.experiment.hash == ours.experiment.hash
-    assert [record["provenance"]["device"] for record in back.records()] == ["jointens"]
+    assert [record.provenance["device"] for record in back.records()] == ["jointens"]
 
 
 # ---- theirs to ours, and back
@@ -309,7 +311,7 @@ def test_their_shipped_configuration_of_imagenet(tmp_path):
         seeds=(0,), optimiser="SGD", learning_rate=0.5, momentum=0.9, weight_decay=1e-7, scheduler="ExponentialLR",
         gamma=0.2, lr_switch=6, max_patience=15, validate_every=2000, batch_size=32, num_epochs=1000, device="cuda",
     )  # fmt: skip
-    assert experiment.input_shape == (3, 256, 256) and experiment.scale == "authors"
+    assert experiment.input_shape == (3, 256, 256) and scale_of(experiment) == "authors"
     assert (experiment.steps_per_epoch, experiment.num_validations) == (40_037, 20_000)
 
 
@@ -319,7 +321,7 @@ def test_theirs_in_ours(tmp_path):
     assert results.experiment.cells == [Cell(0, 0), Cell(1, 0)] and results.converted
     assert read_yaml((folder / "experiment.yml").read_text())["numbers"] == "released"
     for record, file in zip(results.records(), (file_of(0.0), file_of(1.0)), strict=True):
-        history = record["history"]
+        history = record.history.to_dict()
         assert set(history) == {"learning_rate", "epoch", "step", "val", "epoch_objective"}
         assert history["val"] == {
             "individual": file["val_ind_loss"], "ensemble": file["val_ens_loss"], "diversity": file["val_div"],
@@ -329,9 +331,9 @@ def test_theirs_in_ours(tmp_path):
         assert [history["step"][at] for at in (0, 19, 20, 21)] == [2000, 40_000, 42_037, 44_037]
         assert history["epoch"] == [1] * 20 + [2, 2] and history["epoch_objective"] == [4.75]
         assert history["learning_rate"] == pytest.approx([0.5] * 14 + [0.1] * 7 + [0.02])
-        assert record["best_epoch"] == 16  # the last of the two lowest
-        assert record["provenance"]["device"] == "authors' code"
-    source = results.records()[1]["provenance"]["source"]
+        assert record.best_epoch == 16  # the last of the two lowest
+        assert record.provenance["device"] == "authors' code"
+    source = results.records()[1].provenance["source"]
     assert source == f"tag_ImageNet_2023/{FILES[1]}"
     assert str(tmp_path) not in "".join(path.read_text() for path in folder.rglob("*.*"))
 
@@ -352,7 +354,7 @@ def test_theirs_there_and_back(tmp_path, loss):
     losses = file_of(0.0)["val_ens_loss"]
     source = theirs(tmp_path / "source", **({"val_ens_loss": [losses[0], loss, *losses[2:]]} if loss else {}))
     ours = convert(source, tmp_path / "ours")
-    assert Results.at(ours).records()[0]["best_epoch"] == 16
+    assert Results.at(ours).records()[0].best_epoch == 16
     back = convert(ours, tmp_path / "back")
     assert {path.name for path in back.iterdir()} == {*CONFIGURATION, *FILES}
     for name in FILES:
@@ -364,15 +366,15 @@ def test_theirs_there_and_back(tmp_path, loss):
 def test_theirs_that_never_had_a_finite_loss_have_no_best_checkpoint(tmp_path):
     source = theirs(tmp_path / "source", val_ens_loss=[math.nan] * NUMBER)
     record = Results.at(convert(source, tmp_path / "ours")).records()[0]
-    assert record["best_epoch"] == 0 and record["test"]["best"] is None and record["test"]["last"]["accuracy"] > 0
+    assert record.best_epoch == 0 and record.test["best"] is None and record.test["last"].accuracy > 0
 
 
 def test_theirs_in_training_before_the_first_epoch_ends(tmp_path):
     cut = {name: value[:3] if isinstance(value, list) else value for name, value in file_of(0.0).items()}
     source = theirs(tmp_path / "source", {FILES[0]: cut | {"train_loss": [], "lr_switch": []}})
     (record,) = Results.at(convert(source, tmp_path / "ours")).records()
-    assert record["history"]["step"] == [2000, 4000, 6000] and record["history"]["epoch_objective"] == []
-    assert record["best_epoch"] == 3
+    assert record.history.step == [2000, 4000, 6000] and record.history.epoch_objective == []
+    assert record.best_epoch == 3
 
 
 # ---- what is refused

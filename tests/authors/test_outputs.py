@@ -9,9 +9,9 @@ import pytest
 
 import jointens
 from jointens import Cell, Experiment, InputError, Results
+from jointens.authors import convert, read_outputs
+from jointens.authors.outputs import KEYS
 from jointens.cli import main
-from jointens.authors.outputs import KEYS, read_outputs
-from jointens.authors.results import convert
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +37,12 @@ def test_two_files_whose_keys_and_shapes_are_theirs(sweep, tmp_path):
             outputs, targets = np.array(run["ind_preds"]), np.array(run["targets"])
             assert outputs.shape == (2, 89, 3, 1) and targets.shape == (2, 89)
             for at, beta in enumerate(run["beta"]):
-                stored, test = sweep.outputs(Cell(beta, int(seed))), sweep.read(Cell(beta, int(seed)))["test"]
+                stored, test = sweep.outputs(Cell(beta, int(seed))), sweep.read(Cell(beta, int(seed))).test
                 expected = stored[f"test_outputs_{checkpoint}"].swapaxes(0, 1)
                 np.testing.assert_array_equal(outputs[at].astype("float32"), expected)
                 np.testing.assert_array_equal(targets[at].astype("float32"), stored["test_targets"])
                 losses = [run[name][at] for name in ("ens_loss", "div_loss", "w_ind_loss")]
-                assert losses == [test[checkpoint][name] for name in ("ensemble", "diversity", "individual")]
+                assert losses == [getattr(test[checkpoint], name) for name in ("ensemble", "diversity", "individual")]
                 mean = outputs[at].mean(1)
                 computed = [
                     ((mean[:, 0] - targets[at]) ** 2).mean(),

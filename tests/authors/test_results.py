@@ -14,27 +14,26 @@ from authors import shipped, values, write
 
 import jointens
 from jointens import Cell, InputError, Results
-from jointens.cli import main
 from jointens.analysis import statistics
-from jointens.authors.config import read_experiment
-from jointens.authors.results import _objective, convert
-from jointens.common.yaml_json import read_yaml
-from jointens.experiment.frames import AUTHORS_COLUMNS
-from jointens.reports import beta_sweep
+from jointens.authors import convert, read_experiment
+from jointens.authors.results import _objective
+from jointens.cli import main
+from jointens.common import read_yaml
+from jointens.experiment import AUTHORS_COLUMNS, Metrics, identity
+from jointens.experiment import folder as results_folder
+from jointens.reports import beta_sweep, tables
 
 # ---- ours to theirs, and back
 
 
 def contents(results):
-    """What the authors' format has a place for, by cell."""
-    return {
-        (cell["beta"], cell["seed"]): {
-            "best_epoch": cell["best_epoch"],
-            "test": cell["test"]["best"],
-            **{part: cell["history"][part] for part in ("learning_rate", "objective", "val")},
-        }
-        for cell in results.records()
-    }
+    """What the authors' format has a place for, by cell, as the JSON files hold it."""
+    found = {}
+    for cell in (record.cell for record in results.records()):
+        stored = json.loads(results.path(cell).read_text())
+        history = {part: stored["history"][part] for part in ("learning_rate", "objective", "val")}
+        found[cell] = history | {"best_epoch": stored["best_epoch"], "test": stored["test"]["best"]}
+    return found
 
 
 @pytest.mark.parametrize(
@@ -52,7 +51,7 @@ def test_ours_there_and_back(tiny, tmp_path, keys):
     back = Results.at(convert(there, tmp_path / "back"))  # without asking for the average
     assert contents(back) == contents(ours) and len(contents(back)) == 4
     assert back.experiment.identity() == ours.experiment.identity() and back.experiment.hash == ours.experiment.hash
-    assert {cell["provenance"]["device"] for cell in back.records()} == {"jointens"}
+    assert {record.provenance["device"] for record in back.records()} == {"jointens"}
     again = convert(back.folder, tmp_path / "again")
     for path in there.iterdir():
         assert (again / path.name).read_bytes() == path.read_bytes()
@@ -74,15 +73,15 @@ def test_what_we_write_in_their_files(tiny, tmp_path):
     frame = pd.read_csv(there / "results.csv")
     (record,), row = ours.records(), frame.iloc[0]
     assert tuple(frame.columns) == AUTHORS_COLUMNS and len(frame) == 1 and (row["beta"], row["run"]) == (0.5, 0)
-    assert ast.literal_eval(row["train_loss"]) == record["history"]["objective"]  # no official training set
-    assert ast.literal_eval(row["val_acc_ind"]) == record["history"]["val"]["learner_accuracy"]
-    assert row["test_div"] == record["test"]["best"]["diversity"]
+    assert ast.literal_eval(row["train_loss"]) == record.history.objective  # no official training set
+    assert ast.literal_eval(row["val_acc_ind"]) == record.history.val.learner_accuracy
+    assert row["test_div"] == record.test["best"].diversity
 
 
 def test_their_training_loss_is_a_share_of_the_official_set(small_sets, tiny, tmp_path):
     keys = {"dataset": "CIFAR-10", "base_learner": "CNN", "train_size": 70, "data_root": str(small_sets)}
     ours = jointens.run(tiny(**keys, seeds=[0], beta_vals=[0], num_epochs=1, batch_size=35), progress=False)
-    (objective,) = ours.records()[0]["history"]["objective"]
+    (objective,) = ours.records()[0].history.objective
     there = convert(ours.folder, tmp_path / "there")
     (loss,) = ast.literal_eval(pd.read_csv(there / "results.csv")["train_loss"][0])
     assert loss == pytest.approx(objective * 70 / 50_000, rel=1e-15) and loss < 0.01 < objective
@@ -98,8 +97,10 @@ def test_no_digit_of_the_objective_is_lost(share):
 
 def test_a_loss_that_was_not_finite_is_nan_there_and_null_again_back(tiny, tmp_path):
     ours = jointens.run(tiny(learning_rate=1e30, beta_vals=[1], seeds=[0]), progress=False)
-    (cell,) = ours.records()
-    assert None in cell["history"]["val"]["ensemble"] and cell["best_epoch"] == 0 and cell["test"]["best"]
+    ((cell, stored),) = contents(ours).items()
+    record = ours.read(cell)
+    assert None in stored["val"]["ensemble"] and record.best_epoch == 0 and record.test["best"]
+    assert any(map(math.isnan, record.history.val.ensemble))
     there = convert(ours.folder, tmp_path / "there")
     assert "nan" in (there / "results.csv").read_text()
     assert contents(Results.at(convert(there, tmp_path / "back"))) == contents(ours)
@@ -148,21 +149,22 @@ def test_theirs_in_ours(tmp_path):
     told = read_yaml((folder / "experiment.yml").read_text())
     assert (told["numbers"], told["average"], told["num_epochs"]) == ("released", "released", 3)
     first, early, late, never = results.records()
-    assert first["history"]["val"] == {
+    assert first.history.val.to_dict() == {
         "individual": [3.1, 2.2, 2.1], "ensemble": [3.0, 2.0, 2.0], "diversity": [0.1, 0.2, 1e-05],
         "accuracy": [0.25, 0.5, 0.5], "learner_accuracy": [[0.25, 0.5], [0.5, 0.5], [0.5, 0.75]],
     }  # fmt: skip
-    assert first["history"]["objective"] == [1.0, pytest.approx(1.6180339887498949 / 0.8, rel=1e-15), 0.5]
-    assert first["history"]["learning_rate"] == pytest.approx([0.1, 0.02, 0.02])
-    assert set(first["history"]) == {"val", "objective", "learning_rate"}
-    assert first["test"] == {"last": None, "best": {
-        "individual": 2.25, "ensemble": 2.0, "diversity": 0.25, "accuracy": 0.625, "learner_accuracy": [0.5, 0.75],
-    }}  # fmt: skip
+    assert first.history.objective == [1.0, pytest.approx(1.6180339887498949 / 0.8, rel=1e-15), 0.5]
+    assert first.history.learning_rate == pytest.approx([0.1, 0.02, 0.02])
+    assert set(first.history.to_dict()) == {"val", "objective", "learning_rate"}
+    assert first.test == {"last": None, "best": Metrics(
+        individual=2.25, ensemble=2.0, diversity=0.25, accuracy=0.625, learner_accuracy=[0.5, 0.75],
+    )}  # fmt: skip
     # The last of several lowest; one after infinity; the first; none, and then their test row is of another model.
-    assert [cell["best_epoch"] for cell in results.records()] == [3, 3, 1, 0]
-    assert early["history"]["val"]["ensemble"] == [None, None, 3.5] and late["test"]["best"]["ensemble"] is None
-    assert never["test"] == {"best": None, "last": None}
-    provenance = first["provenance"]
+    assert [record.best_epoch for record in results.records()] == [3, 3, 1, 0]
+    of_early, of_late = (contents(results)[record.cell] for record in (early, late))
+    assert of_early["val"]["ensemble"] == [None, None, 3.5] and of_late["test"]["ensemble"] is None
+    assert never.test == {"best": None, "last": None}
+    provenance = first.provenance
     assert (provenance["source"], provenance["device"]) == ("tag_CIFAR-10_2023/results.csv", "authors' code")
     assert str(tmp_path) not in "".join(path.read_text() for path in folder.rglob("*.*"))
 
@@ -192,7 +194,7 @@ def test_frames_and_figures_of_theirs(tmp_path):
     assert len(figure.axes) == 4 and "authors' code" in beta_sweep.stamp(results)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["best checkpoint"]
     assert len(beta_sweep.training_curves(results, seed=0).axes) == 2
-    assert "diversity_best" in statistics.texts(tests, 0.2)
+    assert "diversity_best" in tables.texts(tests, 0.2)
     for shows in (lambda: beta_sweep.train_against_test(results), lambda: statistics.generalisation(tests, [0.0])):
         with pytest.raises(InputError, match="whoever trained them did not log it"):
             shows()
@@ -221,7 +223,7 @@ def test_nothing_is_trained_into_theirs(tmp_path, tiny):
 
 def test_they_are_read_whatever_the_version_of_our_numbers(tmp_path, monkeypatch):
     folder = convert(theirs(tmp_path / "source"), tmp_path / "ours")
-    for module in (jointens.identity, jointens.results):
+    for module in (identity, results_folder):
         monkeypatch.setattr(module, "NUMBERS", 1000)
     assert len(Results.at(folder).records()) == 4
 
@@ -235,8 +237,8 @@ def test_long_rows_and_empty_lines(tmp_path):
     source = theirs(tmp_path / "source", [row(0, 0, **lists)], shipped(num_learners=2, num_epochs=epochs, probs=True))
     table = (source / "results.csv").read_bytes()
     (source / "results.csv").write_bytes(table.replace(b"\r\n", b"\r\r\n"))
-    (cell,) = Results.at(convert(source, tmp_path / "ours")).records()
-    assert cell["best_epoch"] == epochs == len(cell["history"]["val"]["learner_accuracy"])
+    (record,) = Results.at(convert(source, tmp_path / "ours")).records()
+    assert record.best_epoch == epochs == len(record.history.val.learner_accuracy)
     assert csv.field_size_limit() == 131_072
 
 

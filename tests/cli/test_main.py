@@ -47,8 +47,11 @@ def test_the_folder_is_the_last_line_and_a_second_run_trains_nothing(command, ca
     [
         (["num_learner=3"], "unknown key 'num_learner'; the nearest known one is 'num_learners'"),
         (["num_epochs=many"], "num_epochs is 'many'; allowed is a whole number"),
-        (["dataset=mnist"], f"dataset is 'mnist'; known are {', '.join(DATASETS)}, csv:PATH"),
-        (["base_learner=RNN"], f"base_learner is 'RNN'; known are {', '.join(LEARNERS)}, timm:NAME"),
+        (["dataset=mnist"], f"dataset is 'mnist'; known are {', '.join(DATASETS)}, csv:PATH, import:MODULE:FUNCTION"),
+        (
+            ["base_learner=RNN"],
+            f"base_learner is 'RNN'; known are {', '.join(LEARNERS)}, timm:NAME, import:MODULE:FUNCTION",
+        ),
         (["tag=a/b"], "tag is 'a/b'; allowed is a folder's name without a path separator"),
         (["batchsize=8"], "unknown key 'batchsize'; the nearest known one is 'batch_size'"),
         (["num_epochs"], "'num_epochs' is no key=value (see jointens run --help)"),

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 import jointens
-from jointens import Experiment, InputError, Results
+from jointens import Experiment, InputError, Results, sweeps
 from jointens.cli import main
 from jointens.common.yaml_json import read_yaml
 from jointens.data.csv_table import _parsed, read_table
 from jointens.data.registry import known_dataset
 from jointens.data.splits import load_data
 from jointens.reports import beta_sweep
+from jointens.reports.style import scale_of
 
 ROWS = 30
 
@@ -69,7 +70,7 @@ def test_a_table_becomes_numbers_and_is_split_by_the_seed(houses):
     assert inputs[:, 1:4].tolist() == [[float(line[1] == city) for city in ("Bonn", "Köln", "Ulm")] for line in lines]
     assert inputs[:, 4].tolist() == [float(line[2] == "true") for line in lines]
     assert inputs[:, 5].tolist() == [7] * ROWS and targets.tolist() == [float(line[4]) for line in lines]
-    data, other = (experiment.load_data(seed) for seed in (0, 1))
+    data, other = (sweeps.load_data(experiment, seed) for seed in (0, 1))
     assert tuple(map(len, (data.train, data.val, data.test))) == experiment.sizes
     assert not torch.equal(data.test.targets, other.test.targets)
     torch.testing.assert_close(data.train.inputs.mean(0), torch.zeros(6), rtol=0, atol=1e-6)
@@ -121,7 +122,7 @@ def test_missing_numbers_become_the_mean_of_the_training_part(houses):
     experiment = houses(table(area_0="", area_4="NA", area_9=" nan ", garden_2="null"))
     inputs, _ = experiment.about_data.read()
     assert inputs[:, 0].isnan().nonzero().flatten().tolist() == [0, 4, 9] and inputs[2, 4].isnan()
-    data = experiment.load_data(0)
+    data = sweeps.load_data(experiment, 0)
     everything = torch.cat([data.test.inputs, data.val.inputs, data.train.inputs])
     assert everything.isfinite().all()
     assert (everything[:, 0] == 0).sum() == 3 and (everything[:, 4] == 0).sum() == 1
@@ -133,7 +134,8 @@ def test_missing_numbers_become_the_mean_of_the_training_part(houses):
 def test_a_column_without_any_entry_stays_at_zero(houses):
     experiment = houses(table(**{f"city_{row}": ["", "NA"][row % 2] for row in range(ROWS)}))
     inputs, _ = experiment.about_data.read()
-    assert inputs.shape[1] == 4 and inputs[:, 1].isnan().all() and not experiment.load_data(0).test.inputs[:, 1].any()
+    assert inputs.shape[1] == 4 and inputs[:, 1].isnan().all()
+    assert not sweeps.load_data(experiment, 0).test.inputs[:, 1].any()
     assert "columns of one value stay at 0: city, one" in experiment.about_data.notes
 
 
@@ -151,14 +153,14 @@ def test_rows_without_a_target_are_left_out(houses):
 def test_large_numbers_keep_their_differences(houses):
     """Such as seconds since 1970, which float32 rounds to equal values."""
     inputs, _ = houses(table(**{f"one_{row}": str(1_700_000_000 + row) for row in range(ROWS)})).about_data.read()
-    data = on_houses().load_data(0)
+    data = sweeps.load_data(on_houses(), 0)
     assert len(data.train.inputs[:, 5].unique()) == 18 and inputs[1, 5] - inputs[0, 5] == 1
 
 
 def test_what_is_constant_in_the_training_part_alone_stays_at_zero(houses):
     experiment = houses(table(one_3="1e6"))
     for seed in range(6):
-        data = experiment.load_data(seed)
+        data = sweeps.load_data(experiment, seed)
         if not data.train.inputs[:, 5].any():
             assert not data.val.inputs[:, 5].any() and not data.test.inputs[:, 5].any()
             return
@@ -221,7 +223,7 @@ DISGUISED = [
         ({"dataset": "csv:a\nb"}, "dataset is 'csv:a\\nb'; allowed are printable characters"),
         ({"dataset": "csv:none.csv"}, "cannot read the table {folder}/none.csv: No such file or directory"),
         ({"dataset": "csv:."}, "cannot read the table {folder}: Is a directory"),
-        ({"dataset": "houses.csv"}, f"dataset is 'houses.csv'; known are {NAMES}, csv:PATH"),
+        ({"dataset": "houses.csv"}, f"dataset is 'houses.csv'; known are {NAMES}, csv:PATH, import:MODULE:FUNCTION"),
         ({"label_noise": 0.1}, "label_noise is 0.1; houses.csv is a regression set and allows only 0"),
         ({"loss": "cross_entropy"}, "loss is cross_entropy; houses.csv allows squared_error"),
         ({"train_size": 19}, "train_size is 19; allowed for houses.csv is 1..18"),
@@ -361,7 +363,7 @@ def test_from_the_command_line(houses, tmp_path, capsys):
 def test_the_path_is_made_absolute_and_the_name_is_the_files(houses, tmp_path, monkeypatch):
     experiment = houses()
     assert experiment.dataset == f"csv:{tmp_path}/houses.csv"
-    assert (experiment.data_name, experiment.scale) == ("houses.csv", "own")
+    assert (experiment.data_name, scale_of(experiment)) == ("houses.csv", "own")
     assert experiment.name == f"houses-MLP-{experiment.hash}"
     assert on_houses(dataset="csv:./x/../houses.csv") == experiment
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -406,7 +408,7 @@ def test_results_are_opened_again_while_the_table_is_there(houses, tmp_path):
     again = Results.at(results.folder)
     assert again.experiment.hash == results.experiment.hash and again.tests().equals(results.tests())
     ensemble = jointens.load(results.folder, beta=1, seed=1)
-    assert ensemble(again.experiment.load_data(1).test.inputs).shape == (2, 6, 1)
+    assert ensemble(sweeps.load_data(again.experiment, 1).test.inputs).shape == (2, 6, 1)
     stamp = beta_sweep.stamp(again)
     assert stamp.startswith("results on a table of your own · houses.csv, 18 training examples · MLP, M = 2 · ")
 
@@ -424,7 +426,8 @@ def test_results_are_opened_again_while_the_table_is_there(houses, tmp_path):
 def test_a_table_is_parsed_once_until_it_changes(houses, tmp_path):
     experiment = houses()
     before = _parsed.cache_info().misses
-    assert experiment.identity() and experiment.load_data(0) and experiment.load_data(1) and experiment.make_learner()
+    assert experiment.identity() and sweeps.make_learner(experiment)
+    assert sweeps.load_data(experiment, 0) and sweeps.load_data(experiment, 1)
     assert _parsed.cache_info().misses == before
     first = read_table("csv:houses.csv", "price")
     houses(table(area_3="5555555"))
@@ -434,7 +437,7 @@ def test_a_table_is_parsed_once_until_it_changes(houses, tmp_path):
 def test_load_data_takes_a_table_too(houses, tmp_path):
     experiment = houses()
     data = load_data("csv:houses.csv", target="price", seed=0)
-    assert torch.equal(data.test.inputs, experiment.load_data(0).test.inputs)
+    assert torch.equal(data.test.inputs, sweeps.load_data(experiment, 0).test.inputs)
     data.train.targets[:] = 0
     assert torch.equal(load_data("csv:houses.csv", target="price", seed=0).test.inputs, data.test.inputs)
     assert known_dataset(f"csv:{tmp_path}/houses.csv", "price").sizes == (18, 6, 6)

@@ -9,11 +9,18 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from jointens import InputError
-from jointens.data.image_files import At, Places, Reading, batches, evaluation_transform, training_transform
+from jointens.data.image_files import (
+    ReadOptions,
+    SeededBatchSampler,
+    SeededIndex,
+    batches,
+    evaluation_transform,
+    training_transform,
+)
 from jointens.data.imagenet import ImageFiles
 
 WIDTH, HEIGHT = 40, 32
-READINGS = [Reading(workers, decode=decode) for decode in ("cpu", "gpu") for workers in (0, 2)]
+READINGS = [ReadOptions(workers, decode=decode) for decode in ("cpu", "gpu") for workers in (0, 2)]
 NAMES = [f"{reading.decode}-{reading.workers}" for reading in READINGS]
 every_reading = pytest.mark.parametrize("reading", READINGS, ids=NAMES)
 
@@ -69,7 +76,7 @@ def assert_same(ours, expected):
 @every_reading
 def test_an_image_is_decoded_as_pillow_does(reading, kinds):
     for row in range(len(kinds)):  # each by itself, too: a batch with one PNG is decoded another way
-        ((images, targets),) = read(kinds, [[At(row, 0)]], same, reading)
+        ((images, targets),) = read(kinds, [[SeededIndex(row, 0)]], same, reading)
         with Image.open(kinds.path(row)) as file:
             expected = np.array(file.convert("RGB"))
         assert images.dtype == torch.uint8 and images.shape == (1, 3, HEIGHT, WIDTH)
@@ -82,7 +89,7 @@ def test_an_image_is_decoded_as_pillow_does(reading, kinds):
 def test_batches_are_the_same_whoever_reads_them(reading, files, request):
     files = request.getfixturevalue(files)
     rows = torch.randperm(len(files), generator=torch.Generator().manual_seed(1))
-    places = Places(rows, 2**61 + torch.arange(len(files)), 3)
+    places = SeededBatchSampler(rows, 2**61 + torch.arange(len(files)), 3)
     expected = read(files, places, training_transform(16))
     assert_same(read(files, places, training_transform(16), reading), expected)
     assert torch.cat([targets for _, targets in expected]).tolist() == rows.tolist()
@@ -91,11 +98,16 @@ def test_batches_are_the_same_whoever_reads_them(reading, files, request):
 @every_reading
 def test_what_chance_does_to_an_image_follows_from_its_draw_alone(reading, pictures):
     transform = training_transform(16)
-    ((alone, _),) = read(pictures, [[At(3, 7)]], transform, reading)
-    ((among, _),) = read(pictures, [[At(1, 5), At(2, 6), At(3, 7), At(3, 8), At(3, 7)]], transform, reading)
+    ((alone, _),) = read(pictures, [[SeededIndex(3, 7)]], transform, reading)
+    ((among, _),) = read(
+        pictures,
+        [[SeededIndex(1, 5), SeededIndex(2, 6), SeededIndex(3, 7), SeededIndex(3, 8), SeededIndex(3, 7)]],
+        transform,
+        reading,
+    )
     assert torch.equal(among[2], alone[0]) and torch.equal(among[4], alone[0])
     assert not torch.equal(among[3], alone[0])
-    late = read(pictures, [[At(0, 0)], [At(1, 1), At(3, 7)]], transform, reading)
+    late = read(pictures, [[SeededIndex(0, 0)], [SeededIndex(1, 1), SeededIndex(3, 7)]], transform, reading)
     assert torch.equal(late[1][0][1], alone[0])
 
 
@@ -103,13 +115,15 @@ def test_what_chance_does_to_an_image_follows_from_its_draw_alone(reading, pictu
 def test_the_stream_of_dropout_masks_is_left_as_it_was(reading, pictures):
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    for _ in batches(pictures, Places(torch.arange(10), torch.arange(10), 4), training_transform(16), reading):
+    for _ in batches(
+        pictures, SeededBatchSampler(torch.arange(10), torch.arange(10), 4), training_transform(16), reading
+    ):
         assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_batches_do_not_depend_on_that_stream(pictures):
-    places = Places(torch.arange(4), torch.arange(4), 4)
+    places = SeededBatchSampler(torch.arange(4), torch.arange(4), 4)
     torch.manual_seed(1)
     first = read(pictures, places, training_transform(16))
     torch.manual_seed(2)
@@ -117,10 +131,10 @@ def test_batches_do_not_depend_on_that_stream(pictures):
 
 
 def test_places_are_as_many_batches_as_they_say_and_the_last_is_smaller():
-    places = Places(torch.arange(7) * 10, torch.arange(7), 3)
-    told = [[(at.row, at.draw) for at in batch] for batch in places]
+    places = SeededBatchSampler(torch.arange(7) * 10, torch.arange(7), 3)
+    told = [[(at.row, at.seed) for at in batch] for batch in places]
     assert told == [[(0, 0), (10, 1), (20, 2)], [(30, 3), (40, 4), (50, 5)], [(60, 6)]]
-    assert len(places) == 3 and len(Places(torch.arange(6), torch.arange(6), 3)) == 2
+    assert len(places) == 3 and len(SeededBatchSampler(torch.arange(6), torch.arange(6), 3)) == 2
 
 
 # ---- damaged files
@@ -164,7 +178,7 @@ def damaged(tmp_path):
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_file_is_named_with_what_to_do(how, reading, damaged):
     files = damaged({4: how})
-    found = batches(files, Places(torch.arange(10), torch.arange(10), 3), same, reading)
+    found = batches(files, SeededBatchSampler(torch.arange(10), torch.arange(10), 3), same, reading)
     assert next(found)[1].tolist() == [0, 1, 2]
     with pytest.raises(InputError, match=r"/4\.JPEG is damaged .*skip_damaged=true") as caught:
         next(found)
@@ -176,13 +190,13 @@ def test_a_damaged_file_is_named_with_what_to_do(how, reading, damaged):
 def test_damaged_files_are_left_out_and_the_targets_are_those_of_the_others(reading, damaged):
     rows, draws = torch.tensor([3, 1, 5, 0, 6, 4, 7, 9, 8, 2]), torch.arange(10)
     expected = dict(zip(rows.tolist(), torch.cat([of for of, _ in read(
-        damaged({}), Places(rows, draws, 10), training_transform(16)
+        damaged({}), SeededBatchSampler(rows, draws, 10), training_transform(16)
     )]), strict=True))  # fmt: skip
     files = damaged({1: text, 0: empty, 6: missing, 4: truncated, 2: empty})
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         skipping = reading._replace(skip_damaged=True)
-        found = read(files, Places(rows, draws, 3), training_transform(16), skipping)
+        found = read(files, SeededBatchSampler(rows, draws, 3), training_transform(16), skipping)
     assert [targets.tolist() for _, targets in found] == [[3, 5], [], [7, 9, 8], []]
     assert [len(images) for images, _ in found] == [2, 0, 3, 0]
     for images, targets in found:
@@ -213,7 +227,7 @@ def test_a_training_image_has_the_size_that_is_asked_for(shape):
 def test_training_sees_parts_of_all_sizes_and_half_of_them_flipped(tmp_path):
     ramp = np.repeat(np.linspace(0, 255, 256, dtype=np.uint8)[None, :, None], 256, axis=0).repeat(3, axis=2)
     Image.fromarray(ramp).save(tmp_path / "ramp.png")  # dark on the left, bright on the right
-    places = Places(torch.zeros(300, dtype=torch.int64), torch.arange(300), 300)
+    places = SeededBatchSampler(torch.zeros(300, dtype=torch.int64), torch.arange(300), 300)
     ((images, _),) = read(images_in(tmp_path, ["ramp.png"]), places, training_transform(16))
     columns = images.float().mean((1, 2))  # (N, 16)
     flipped = (columns[:, 0] > columns[:, -1]).float().mean()

@@ -1,4 +1,4 @@
-"""What training is fed: epochs that can be begun in their midst, and evaluation of all there is, in order."""
+"""Loaders: epochs that can be begun in their midst, and evaluation of all there is, in order."""
 
 import copy
 import itertools
@@ -9,52 +9,49 @@ import pytest
 import torch
 
 from jointens import Experiment, InputError
-from jointens.data.image_files import evaluation_transform
-from jointens.data.imagenet import ImageFiles
-from jointens.data.loaders import EVALUATED_FILES, FileFeed, MemoryFeed, make_feed
-from jointens.training.trainer import Trainer
+from jointens.data import FileLoader, ImageFiles, MemoryLoader, evaluation_transform
+from jointens.data.loaders import EVALUATED_FILES
+from jointens.sweeps import make_loader, make_trainer
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
 def of_files(toy_root):
-    """Makes the feed of a part of toy-imagenet; the targets are the numbers of the images, so that one sees which."""
+    """Makes the loader of a part of toy-imagenet; the targets are the numbers of the images, so that one sees which."""
 
     def make(seed=0, numbered=True, **keys):
         small = {"train_size": 60, "val_size": 24, "batch_size": 16, "image_size": 32, "base_learner": "ShuffleNet_IN"}
-        feed = FileFeed(
-            Experiment(dataset="toy-imagenet", data_root=str(toy_root), **{**small, "device": "cpu", **keys}), seed, CPU
-        )
+        experiment = Experiment(dataset="toy-imagenet", data_root=str(toy_root), **{**small, "device": "cpu", **keys})
+        loader = make_loader(experiment, [seed], CPU)
+        assert isinstance(loader, FileLoader)
         if numbered:
             for part in ("train", "val"):
-                files = getattr(feed, part)
-                setattr(feed, part, ImageFiles(files.folder, files.names, torch.arange(len(files))))
-        return feed
+                files = getattr(loader, part)
+                setattr(loader, part, ImageFiles(files.folder, files.names, torch.arange(len(files))))
+        return loader
 
     return make
 
 
 @pytest.fixture
 def in_memory(small_sets):
-    """Makes the feed of two seeds of a data set."""
+    """Makes the loader of two seeds of a data set."""
 
     def make(dataset, seeds=(0, 1), **keys):
         learner = {"CIFAR-10": "CNN", "digits": "MLP"}[dataset]
         small = {"train_size": 60, "val_size": 24, "batch_size": 16, "base_learner": learner, "device": "cpu"}
-        return MemoryFeed(
-            Experiment(dataset=dataset, data_root=str(small_sets), **{**small, **keys}),
-            list(seeds),
-            CPU,
-            runs=len(seeds),
-        )
+        experiment = Experiment(dataset=dataset, data_root=str(small_sets), **{**small, **keys})
+        loader = make_loader(experiment, seeds, CPU, runs=len(seeds))
+        assert isinstance(loader, MemoryLoader)
+        return loader
 
     return make
 
 
-def epoch(feed, skip=0):
+def epoch(loader, skip=0):
     """Inputs and targets of the batches of the next epoch."""
-    return [(batch.inputs, batch.targets) for batch in itertools.starmap(feed.batch, feed.epoch(skip))]
+    return [(batch.inputs, batch.targets) for batch in itertools.starmap(loader.batch, loader.epoch(skip))]
 
 
 def assert_same(ours, expected):
@@ -65,7 +62,7 @@ def assert_same(ours, expected):
 
 @pytest.fixture(params=["files", "CIFAR-10", "digits"])
 def make(request):
-    """Makes the same feed again and again, of every kind."""
+    """Makes the same loader again and again, of every kind."""
     if request.param == "files":
         return request.getfixturevalue("of_files")
     in_memory = request.getfixturevalue("in_memory")
@@ -74,10 +71,10 @@ def make(request):
 
 @pytest.mark.parametrize("skip", [1, 3])
 def test_an_epoch_goes_on_where_it_was_left(skip, make):
-    feed, other = make(), make()
-    epoch(feed)
-    begun = list(itertools.islice(feed.epoch(), skip))  # killed here, and its state was taken
-    other.load_state(feed.state())
+    loader, other = make(), make()
+    epoch(loader)
+    begun = list(itertools.islice(loader.epoch(), skip))  # killed here, and its state was taken
+    other.load_state(loader.state())
     rest, following = epoch(other, skip=skip), epoch(other)
 
     straight = make()
@@ -104,11 +101,10 @@ def running(toy_root, small_sets):
             device="cpu", **keys,
         )  # fmt: skip
 
-        def note(*_):
+        def note(trainer, number, losses):
             states.append(copy.deepcopy(trainer.state()))
 
-        trainer = Trainer(experiment, experiment.cells, on_validation=None if states is None else note)
-        return trainer
+        return make_trainer(experiment, experiment.cells, on_validation=None if states is None else note)
 
     return make
 
@@ -127,17 +123,17 @@ def test_training_goes_on_from_any_validation_as_if_it_had_not_stopped(dataset, 
         assert ours.history == whole.history and ours.test == whole.test
 
 
-def test_two_epochs_differ_and_the_next_feed_begins_with_the_same(make):
-    feed = make()
-    (first, *_), (second, *_) = epoch(feed), epoch(feed)
+def test_two_epochs_differ_and_the_next_loader_begins_with_the_same(make):
+    loader = make()
+    (first, *_), (second, *_) = epoch(loader), epoch(loader)
     assert not torch.equal(first[1], second[1]) and not torch.equal(first[0], second[0])
     assert_same(epoch(make())[:1], [first])
 
 
 def test_an_epoch_has_every_training_image_once(of_files):
-    feed = of_files()
+    loader = of_files()
     for _ in range(2):
-        found = epoch(feed)
+        found = epoch(loader)
         assert [tuple(images.shape) for images, _ in found] == [(1, size, 3, 32, 32) for size in (16, 16, 16, 12)]
         numbers = torch.cat([targets for _, targets in found], dim=1)
         assert numbers.shape == (1, 60) and sorted(numbers[0].tolist()) == list(range(60))
@@ -153,10 +149,10 @@ def test_another_seed_has_another_order_and_other_crops(of_files):
 
 
 def test_an_epoch_in_memory_has_every_training_example_once_for_each_seed(in_memory):
-    feed = in_memory("digits")
-    found = torch.cat([inputs for inputs, _ in epoch(feed)], dim=1)
+    loader = in_memory("digits")
+    found = torch.cat([inputs for inputs, _ in epoch(loader)], dim=1)
     for seed in range(2):
-        ours, expected = (sorted(map(tuple, of[seed].flatten(1).tolist())) for of in (found, feed.train.inputs))
+        ours, expected = (sorted(map(tuple, of[seed].flatten(1).tolist())) for of in (found, loader.train.inputs))
         assert ours == expected
     assert not torch.equal(found[0], found[1])
 
@@ -169,14 +165,14 @@ def test_a_seed_gets_the_same_alone_and_beside_others(in_memory):
 def test_a_batch_of_which_every_image_is_damaged_is_empty(of_files, tmp_path):
     keys = {"train_size": 24, "batch_size": 8}
     order = torch.cat([targets[0] for _, targets in epoch(of_files(**keys))]).tolist()
-    feed = of_files(**keys, skip_damaged=True)
-    paths = [feed.train.path(row) for row in range(24)]
+    loader = of_files(**keys, skip_damaged=True)
+    paths = [loader.train.path(row) for row in range(24)]
     for row in order[8:16]:
         paths[row] = tmp_path / f"{row}.JPEG"
         paths[row].write_text("damaged")
-    feed.train = ImageFiles(tmp_path, np.array([bytes(path) for path in paths]), feed.train.targets)
+    loader.train = ImageFiles(tmp_path, np.array([bytes(path) for path in paths]), loader.train.targets)
     with pytest.warns(UserWarning, match="skipped"):
-        found = list(feed.epoch())
+        found = list(loader.epoch())
     assert [len(batch) for batch in found] == [2, 0, 2]
     assert found[2][1][0].tolist() == order[16:]
 
@@ -199,32 +195,30 @@ def test_a_batch_of_which_every_image_is_damaged_is_empty(of_files, tmp_path):
     ids=str,
 )
 def test_the_measured_images_are_of_all_classes_and_as_many_as_asked_for(keys, size, of_files):
-    feed = of_files(numbered=False, **keys)
-    assert len(feed.measured) == size == len(set(feed.measured.names.tolist()))
-    assert set(feed.measured.names.tolist()) <= set(feed.train.names.tolist())
-    counts = feed.measured.targets.bincount(minlength=12)
+    loader = of_files(numbered=False, **keys)
+    assert len(loader.train_probe) == size == len(set(loader.train_probe.names.tolist()))
+    assert set(loader.train_probe.names.tolist()) <= set(loader.train.names.tolist())
+    counts = loader.train_probe.targets.bincount(minlength=12)
     assert counts.min() > 0 and counts.max() - counts.min() <= 1
 
 
 @pytest.mark.parametrize("dataset", ["CIFAR-10", "digits"])
 def test_the_measured_examples_in_memory_are_as_many_as_asked_for(dataset, in_memory):
     for keys, size in (({}, 24), ({"measured_size": 7}, 7), ({"measured_size": 1000}, 60)):
-        feed = in_memory(dataset, **keys)
-        assert torch.equal(feed.measured.inputs, feed.train.inputs[:, :size]) and feed.measured.targets.shape == (
-            2,
-            size,
-        )
+        loader = in_memory(dataset, **keys)
+        assert torch.equal(loader.train_probe.inputs, loader.train.inputs[:, :size])
+        assert loader.train_probe.targets.shape == (2, size)
 
 
 def test_nothing_is_measured_where_that_is_wanted(make):
-    assert make(measured_size=0).measured is None
+    assert make(measured_size=0).train_probe is None
 
 
 def test_groups_are_all_of_validation_in_order_as_evaluation_sees_it(of_files):
     from torchvision.io import ImageReadMode, decode_image
 
-    feed = of_files(val_size=None, image_size=48)
-    groups = [list(group) for group in feed.groups(feed.val)]
+    loader = of_files(val_size=None, image_size=48)
+    groups = [list(group) for group in loader.groups(loader.val)]
     assert [len(group) for group in groups] == [1, 1, 1, 1]  # 240 images, EVALUATED_FILES at a time
     parts = [part for group in groups for part in group]
     assert parts[0].targets.shape == (1, EVALUATED_FILES)
@@ -234,35 +228,35 @@ def test_groups_are_all_of_validation_in_order_as_evaluation_sees_it(of_files):
     for row in (0, 130, 239):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            image = decode_image(str(feed.val.path(row)), mode=ImageReadMode.RGB)
+            image = decode_image(str(loader.val.path(row)), mode=ImageReadMode.RGB)
         assert torch.equal(images[0, row], evaluation_transform(48)(image))
 
 
 def test_evaluation_takes_nothing_from_the_streams_of_training(make):
-    feed, other = make(), make()
-    for part in (feed.val, feed.measured):
-        for group in feed.groups(part):
+    loader, other = make(), make()
+    for part in (loader.val, loader.train_probe):
+        for group in loader.groups(part):
             list(group)
-    assert_same(epoch(feed), epoch(other))
+    assert_same(epoch(loader), epoch(other))
 
 
 def test_groups_in_memory_are_all_of_validation_in_order(in_memory):
-    feed = in_memory("CIFAR-10", val_size=60, batch_size=8)
-    feed.runs = 50  # so that a chunk has 20 examples
-    (group,) = feed.groups(feed.val)
+    loader = in_memory("CIFAR-10", val_size=60, batch_size=8)
+    loader.runs = 50  # so that a chunk has 20 examples
+    (group,) = loader.groups(loader.val)
     chunks = list(group)
     assert [chunk.targets.shape for chunk in chunks] == [(2, 20)] * 3
-    assert torch.equal(torch.cat([chunk.inputs for chunk in chunks], dim=1), feed.val.inputs)
-    assert torch.equal(torch.cat([chunk.targets for chunk in chunks], dim=1), feed.val.targets)
+    assert torch.equal(torch.cat([chunk.inputs for chunk in chunks], dim=1), loader.val.inputs)
+    assert torch.equal(torch.cat([chunk.targets for chunk in chunks], dim=1), loader.val.targets)
 
 
-def test_the_kind_of_feed_follows_from_the_data_set(toy_root):
+def test_the_kind_of_loader_follows_from_the_data_set(toy_root):
     keys = {"device": "cpu", "data_root": str(toy_root)}
-    files = make_feed(Experiment(dataset="toy-imagenet", base_learner="ShuffleNet_IN", **keys), [3], CPU, 1)
-    assert isinstance(files, FileFeed) and files.reading.workers == 0  # training takes all cores of a CPU
-    assert isinstance(make_feed(Experiment(**keys), [3, 4], CPU, 4), MemoryFeed)
+    files = make_loader(Experiment(dataset="toy-imagenet", base_learner="ShuffleNet_IN", **keys), [3], CPU, runs=1)
+    assert isinstance(files, FileLoader) and files.reading.workers == 0  # training takes all cores of a CPU
+    assert isinstance(make_loader(Experiment(**keys), [3, 4], CPU, runs=4), MemoryLoader)
     with pytest.raises(InputError, match="decode is gpu, and the device is cpu; use decode=cpu"):
-        make_feed(Experiment(dataset="toy-imagenet", decode="gpu", **keys), [0], CPU, 1)
+        make_loader(Experiment(dataset="toy-imagenet", decode="gpu", **keys), [0], CPU, runs=1)
     keys |= {"workers": 3, "skip_damaged": True}
-    reading = make_feed(Experiment(dataset="toy-imagenet", **keys), [0], CPU, 1).reading
+    reading = make_loader(Experiment(dataset="toy-imagenet", **keys), [0], CPU, runs=1).reading
     assert (reading.workers, reading.decode, reading.skip_damaged, reading.device) == (3, "cpu", True, CPU)

@@ -66,7 +66,11 @@ def test_regression_is_standardised_on_the_training_part():
 @pytest.mark.parametrize(
     ("name", "keys", "message"),
     [
-        ("mnist", {}, "unknown dataset 'mnist'; known are digits, diabetes, CIFAR-10, .*, abalone, csv:PATH"),
+        (
+            "mnist",
+            {},
+            "unknown dataset 'mnist'; known are digits, diabetes, CIFAR-10, .*, abalone, csv:PATH, import:MODULE:FUNC",
+        ),
         ("diabetes", {"target": "age"}, "target is 'age'; diabetes has its own, only csv:PATH takes one"),
         ("digits", {"train_size": 1001}, r"train_size is 1001; allowed for digits is 1\.\.1000"),
         ("digits", {"val_size": 301}, r"val_size is 301; allowed for digits is 1\.\.300"),

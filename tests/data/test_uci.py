@@ -16,11 +16,12 @@ import torch
 from checkout import ROOT
 
 import jointens
-from jointens import Experiment, InputError
+from jointens import Experiment, InputError, sweeps
 from jointens.data import uci
 from jointens.data.registry import DATASETS
 from jointens.data.splits import load_data
 from jointens.data.uci import TABULAR_SETS, TabularSet, checksum, read_tabular
+from jointens.reports.style import scale_of
 
 PROFILES = ROOT / "notebooks" / "profiles"
 EXPECTED = {  # features, then rows for training, validation and test
@@ -273,7 +274,7 @@ def test_the_shipped_profiles_train(name, tabular_root, tmp_path):
     """From the files in place, through training and results."""
     whole = Experiment.from_profile(PROFILES / f"{name}.yml", data_root=str(tabular_root))
     assert whole.hidden == (whole.input_shape[0] + 1,) * 2 and (whole.num_learners, len(whole.cells)) == (10, 120)
-    assert whole.scale == "other" and whole.name == f"{name}-MLP-{whole.hash}"
+    assert scale_of(whole) == "other" and whole.name == f"{name}-MLP-{whole.hash}"
     small = {"num_epochs": 3, "num_learners": 2, "seeds": [0], "beta_vals": [0, 1]}
     experiment = dataclasses.replace(whole, **small, out=str(tmp_path), device="cpu")
     results = jointens.run(experiment, progress=False)
@@ -282,7 +283,7 @@ def test_the_shipped_profiles_train(name, tabular_root, tmp_path):
     first, last = (history[(history["split"] == "train") & (history["epoch"] == epoch)] for epoch in (1, 3))
     assert (last["ensemble"].to_numpy() < first["ensemble"].to_numpy()).all()
     ensemble = jointens.load(results.folder, beta=1, seed=0)
-    assert ensemble(experiment.load_data(0).test.inputs).shape == (2, experiment.sizes[2], 1)
+    assert ensemble(sweeps.load_data(experiment, 0).test.inputs).shape == (2, experiment.sizes[2], 1)
 
 
 @pytest.mark.realdata

@@ -11,7 +11,7 @@ from checkout import ROOT
 
 from jointens import Experiment, InputError
 from jointens.experiment.identity import read_identity
-from jointens.reports.scales import AUTHORS, SCALES
+from jointens.sweeps import num_parameters
 
 PROFILES = sorted((ROOT / "notebooks" / "profiles").glob("*.yml"))
 
@@ -101,7 +101,7 @@ def test_numbers_of_numpy_and_ranges_are_taken():
         ({"lr_switch": [3, "x"]}, "lr_switch is 'x'; allowed is a whole number"),
         ({"lr_switch": "x"}, "lr_switch is 'x'; allowed is a whole number"),
         ({"target": 3}, "target is 3; allowed is a text"),
-        ({"dataset": None}, "dataset is None; known are digits"),
+        ({"dataset": None}, "dataset is None; allowed is a text, known are digits"),
         ({"dataset": "csv:"}, "dataset is 'csv:'; allowed is csv:PATH"),
         ({"label_noise": Decimal("0.5")}, "allowed is a finite number"),
         ({"momentum": 2, "num_epochs": 0}, "momentum is 2.0; allowed is at most 1"),  # the first key of several
@@ -240,28 +240,9 @@ def test_linear_falls_at_every_epoch_down_to_zero_after_the_last():
     assert Experiment(factor=0.4).fall is None
 
 
-@pytest.mark.parametrize(
-    ("keys", "scale"),
-    [
-        ({}, "quick"),
-        ({"dataset": "abalone"}, "other"),
-        ({"dataset": "abalone", "train_size": 100}, "small"),
-        ({"dataset": "abalone", **AUTHORS}, "other"),
-        ({"dataset": "CIFAR-10", "base_learner": "CNN"}, "small"),
-        ({"dataset": "CIFAR-10", "base_learner": "ResNet18", "train_size": 10_000}, "small"),
-        ({"dataset": "CIFAR-10", "base_learner": "ResNet18"}, "other"),
-        ({"dataset": "SVHN", "base_learner": "ResNet18", **AUTHORS}, "authors"),
-        ({"dataset": "SVHN", "base_learner": "ResNet18", **AUTHORS, "average": "released"}, "authors"),
-        ({"dataset": "SVHN", "base_learner": "ResNet18", **AUTHORS, "num_epochs": 79}, "other"),
-    ],
-)
-def test_results_are_named_by_their_scale(keys, scale):
-    assert Experiment(**keys).scale == scale and scale in SCALES
-
-
 def test_the_number_of_weights_is_that_of_all_learners():
-    assert Experiment(dataset="CIFAR-10", base_learner="CNN").num_parameters == 5 * 31_340
-    assert Experiment(hidden=[8], num_learners=1, width=2).num_parameters == 64 * 16 + 16 + 16 * 10 + 10
+    assert num_parameters(Experiment(dataset="CIFAR-10", base_learner="CNN")) == 5 * 31_340
+    assert num_parameters(Experiment(hidden=[8], num_learners=1, width=2)) == 64 * 16 + 16 + 16 * 10 + 10
 
 
 def test_the_default_name_tells_dataset_learner_and_hash():

@@ -1,16 +1,13 @@
 """The learners for ImageNet: the authors' sizes, what they take, and two steps of each on real images."""
 
 import itertools
-import subprocess
-import sys
 
 import pytest
 import torch
-from checkout import ROOT
 
 from jointens import Experiment, InputError
 from jointens.models.learners import make_learner
-from jointens.training.trainer import Trainer
+from jointens.sweeps import make_trainer
 
 PARAMETERS = {
     "ResNet18_IN": 11_689_512,
@@ -137,28 +134,17 @@ def test_what_is_usual_and_told_is_the_same_experiment():
 # ---- real images
 
 
-@pytest.fixture(scope="session")
-def imagenet_root(tmp_path_factory):
-    """A folder with 150 training and 50 validation images of ImageNet, which share no class."""
-    unpack = ROOT.parent / "shared" / "data" / "unpack.py"
-    if not unpack.exists():
-        pytest.skip("no images of ImageNet: there is no ../shared/data")
-    root = tmp_path_factory.mktemp("data")
-    subprocess.run([sys.executable, str(unpack), str(root), "imagenet"], check=True)
-    return root
-
-
 def after_two_steps(root, **keys):
     """A trainer after two steps and a validation, and its weights before."""
     keys = {
-        "dataset": "ImageNet", "train_size": 150, "val_size": 50, "batch_size": 4, "image_size": 64,
+        "dataset": "ImageNet", "train_size": 150, "val_size": 8, "batch_size": 4, "image_size": 64,
         "num_learners": 2, "average": "probabilities", "beta_vals": [1], "seeds": [0], "validate_every": 2,
         "measured_size": 4, "data_root": str(root), "device": "cpu", **keys,
     }  # fmt: skip
     ours = Experiment(**keys)
-    trainer = Trainer(ours, ours.cells)
+    trainer = make_trainer(ours, ours.cells)
     before = trainer.ensemble.weights()
-    trainer.train_steps(itertools.islice(trainer.feed.epoch(), 2))
+    trainer.train_steps(itertools.islice(trainer.loader.epoch(), 2))
     trainer._validate()
     return trainer, before
 
@@ -171,7 +157,7 @@ def assert_trained(trainer, before):
     assert entry["objective"].isfinite().all() and trainer.seen == 0 and trainer.epoch_seen == 8
     assert 0 <= val["top5_accuracy"].item() <= 1 and val["top5_accuracy"] >= val["accuracy"]
     assert val["learner_accuracy"].shape == (1, 2)
-    after, parameters = trainer.ensemble.weights(), dict(trainer.experiment.make_learner().named_parameters())
+    after, parameters = trainer.ensemble.weights(), dict(trainer.ensemble.learners[0].named_parameters())
     moved = [(after[name] != before[name]).flatten(2).any(2)[0] for name in parameters]  # (M,) each
     assert (torch.stack(moved).float().mean(0) > 0.8).all()  # of each learner's tensors; some follow only dead units
 

@@ -143,10 +143,11 @@ def test_every_combination_trains_two_steps(name, optimiser, small_sets, monkeyp
     """Every learner with every optimiser, schedule and average: two steps, the second after the rate has fallen."""
     monkeypatch.setattr(build, "make_learner", lambda experiment: narrow_learner(name, experiment.input_shape, 10))
     assert set(RATES) == set(SCHEDULERS)
+    dataset = "CIFAR-10" if (LEARNERS[name].smallest or 0) > 8 else "digits"  # of 8×8 pixels
     moved = {}
     for scheduler, average in itertools.product(SCHEDULERS, AVERAGES):
         experiment = Experiment(
-            dataset="CIFAR-10", base_learner=name, optimiser=optimiser, scheduler=scheduler, average=average,
+            dataset=dataset, base_learner=name, optimiser=optimiser, scheduler=scheduler, average=average,
             data_root=small_sets, train_size=4, val_size=2, test_size=2, batch_size=4, num_epochs=2, lr_switch=[1],
             num_learners=2, beta_vals=[0.5], seeds=[0], learning_rate=0.01, device="cpu",
         )  # fmt: skip

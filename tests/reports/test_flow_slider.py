@@ -172,20 +172,20 @@ def test_up_is_up_and_the_extent_fills_the_panel():
 def test_words_tell_the_decomposition():
     shown, paths = slider(), flows()
     for frame in (0, 17, -1):
-        told = shown.told(frame)
+        told = shown.describe(frame)
         assert told.startswith(f"Time {TIMES[frame]:.2f}. β = 0: individual ")
         for panel, path in paths.items():
             outputs, targets = path[frame].unsqueeze(1), TARGET.unsqueeze(0)
             parts = decompose(outputs, targets, loss="squared_error")
             individual, ensemble, diversity = (f"{part.item():.3f}" for part in parts)
             assert f"{panel}: individual {individual}, diversity {diversity}, ensemble {ensemble}." in told
-    assert repr(shown) == f"Three learners and their average. At the end: {shown.told(-1)}"
+    assert repr(shown) == f"Three learners and their average. At the end: {shown.describe(-1)}"
 
 
 def test_large_losses_are_told_without_decimals():
     far = torch.tensor([[[1000.0, 0.0], [-1000.0, 0.0]]], dtype=torch.float64)
     shown = FlowSlider({"a": far}, TARGET, TIMES[:1], name="n", title="t")
-    assert "a: individual 1,000,000, diversity 1,000,000, ensemble 0.000." in shown.told(0)
+    assert "a: individual 1,000,000, diversity 1,000,000, ensemble 0.000." in shown.describe(0)
     dots = [place(dot) for dot in Page(shown._repr_html_()).frames[0]["panels"][0]["dots"]]
     assert all(abs(x) <= 10 * SIZE for x, _ in dots)  # far outside, where no renderer stumbles
 

@@ -1,5 +1,6 @@
 """Nothing stale: stored outputs are those of the source, the profile and the library as they are."""
 
+import functools
 import shutil
 import sys
 
@@ -10,10 +11,13 @@ from checkout import ROOT
 sys.path.insert(0, str(ROOT / "book"))
 import executed
 
+# Why a chapter of the checkout is stale; nothing here changes its files.
+stale_here = functools.cache(lambda name: executed.stale(ROOT, name))
+
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_the_outputs_are_those_of_the_code_as_it_is(path):
-    reasons = executed.stale(ROOT, path.stem)
+    reasons = stale_here(path.stem)
     assert not reasons, f"the outputs stored in {path.name} are stale: {'; '.join(reasons)}. Run `make notebooks`"
 
 
@@ -53,12 +57,12 @@ def edited(file, text):
     ],
 )
 def test_a_change_of_what_outputs_depend_on_makes_them_stale(copy, changed, by):
-    assert executed.stale(copy, "beta_sweep") == executed.stale(ROOT, "beta_sweep")
+    assert executed.stale(copy, "beta_sweep") == stale_here("beta_sweep")
     (copy / changed).parent.mkdir(parents=True, exist_ok=True)
     (copy / changed).touch()
     edited(copy / changed, by)
     if changed == "jointens/data/new.py":  # nobody imports it, until somebody does
-        assert executed.stale(copy, "beta_sweep") == executed.stale(ROOT, "beta_sweep")
+        assert executed.stale(copy, "beta_sweep") == stale_here("beta_sweep")
         edited(copy / "jointens" / "data" / "splits.py", "from . import new\n")
     (reason, *_) = (reason for reason in executed.stale(copy, "beta_sweep") if changed in reason)
     assert reason.endswith("has changed")
@@ -78,7 +82,7 @@ def test_outputs_of_another_run_are_told(copy):
 
 def test_cells_and_pictures_belong_together(copy):
     """What `make notebooks` would write must be what lies there: it is what the tests say to run."""
-    before = executed.stale(ROOT, "beta_sweep")
+    before = stale_here("beta_sweep")
     path = copy / "notebooks" / "beta_sweep.ipynb"
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[0].source += " Edited."
@@ -126,7 +130,7 @@ def test_published_tables_are_among_the_sources_of_the_chapter_that_shows_them(c
 def test_what_has_no_part_in_the_outputs_makes_nothing_stale(copy):
     for unimported in ("jointens/__main__.py", "notebooks/profiles/diabetes.yml", "pyproject.toml"):
         edited(copy / unimported, "\n")
-    assert executed.stale(copy, "beta_sweep") == executed.stale(ROOT, "beta_sweep")
+    assert executed.stale(copy, "beta_sweep") == stale_here("beta_sweep")
 
 
 def test_imports_are_followed_through_rooms_and_their_faces(tmp_path):

@@ -15,7 +15,8 @@ from upkeep import publish
 import jointens
 from jointens import InputError
 from jointens.reports import published
-from jointens.sweeps import sweep
+from jointens.sweeps import stack
+from jointens.training import Trainer
 
 
 def cells(files):
@@ -45,14 +46,14 @@ def test_missing_cells_are_trained_in_the_order_of_the_list_and_published_at_onc
 )
 def test_a_cell_that_would_not_be_finished_is_given_up(clone, tmp_path, monkeypatch, capsys, speed, minutes, done):
     now = [0.0]
-    train = sweep.Trainer.train_steps
+    train = Trainer.train_steps
 
     def slow(self, batches):
         now[0] += speed
         return train(self, batches)
 
-    monkeypatch.setattr(sweep.Trainer, "train_steps", slow)
-    monkeypatch.setattr(sweep.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Trainer, "train_steps", slow)
+    monkeypatch.setattr(stack.time, "monotonic", lambda: now[0])
     found = list(publish.train_missing({"out": str(tmp_path / "runs"), "device": "cpu"}, minutes=minutes))
     assert len(found) == len(clone.results.records()) == done
     gave_up = re.search(
@@ -62,15 +63,15 @@ def test_a_cell_that_would_not_be_finished_is_given_up(clone, tmp_path, monkeypa
 
 
 def test_what_is_too_slow_is_seen_before_its_end(monkeypatch):
-    now, watch = [0.0], sweep._Watch(total=10, deadline=50.0)
-    monkeypatch.setattr(sweep.time, "monotonic", lambda: now[0])
+    now, deadline = [0.0], stack.Deadline(10, 50.0)
+    monkeypatch.setattr(stack.time, "monotonic", lambda: now[0])
     now[0] = 8.0  # the first epoch, in which a GPU is got ready, tells nothing of the others
-    watch(1)
+    deadline.check(1)
     now[0] = 12.0
-    watch(2)
+    deadline.check(2)
     now[0] = 18.0
-    with pytest.raises(sweep.OutOfTime, match="given up after 3 of 10 validations: 3 s more are needed"):  # 5 s each
-        watch(3)
+    with pytest.raises(stack.OutOfTime, match="given up after 3 of 10 validations: 3 s more are needed"):  # 5 s each
+        deadline.check(3)
 
 
 def test_data_sets_that_are_not_here_are_passed_over(clone, tmp_path, monkeypatch, capsys):
@@ -164,7 +165,7 @@ def test_the_script_for_a_card_checks_measures_trains_and_packs(cifar10_root, tm
         "--ways",
         "eager",
     ]
-    done = card(copy, cifar10_root, 3, out, *tiny, JOINTENS_COMMIT="0123456789ab")
+    done = card(copy, cifar10_root, 20, out, *tiny, JOINTENS_COMMIT="0123456789ab")
     assert done.returncode == 0, done.stdout + done.stderr
     for batch in (128, 512):
         told = (out / f"measured-{batch}.txt").read_text()

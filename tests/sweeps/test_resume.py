@@ -11,14 +11,13 @@ import time
 import numpy as np
 import pytest
 import torch
+from upkeep import publish
 
 import jointens
-from jointens import Experiment, InputError
-from jointens.experiment.folder import Results
+from jointens import Experiment, InputError, Results
 from jointens.reports import published
-from jointens.training import checkpoint
-from jointens.training.checkpoint import Checkpoint
-from jointens.training.trainer import Trainer
+from jointens.sweeps import load_data
+from jointens.training import Trainer, checkpoint
 
 
 @pytest.fixture
@@ -122,9 +121,9 @@ def test_results_are_written_at_each_validation(toy, monkeypatch):
     results = Results(experiment)
     assert results.records() == []
     (record,) = results.unfinished_records()
-    assert (record["beta"], record["seed"], record["test"]) == (0, 0, {"best": None, "last": None})
-    assert record["history"]["step"] == [2, 4, 6, 8, 10] and record["history"]["epoch"] == [1, 1, 1, 2, 2]
-    assert len(record["history"]["epoch_objective"]) == 1
+    assert (record.beta, record.seed, record.test) == (0, 0, {"best": None, "last": None})
+    assert record.history.step == [2, 4, 6, 8, 10] and record.history.epoch == [1, 1, 1, 2, 2]
+    assert len(record.history.epoch_objective) == 1
     assert set(results.history(unfinished=True)["step"]) == {2, 4, 6, 8, 10} and len(results.history()) == 0
     assert set(results.learner_history(unfinished=True)["learner"]) == {0, 1}
 
@@ -154,11 +153,11 @@ def test_a_process_that_was_killed_ends_after_a_restart_with_the_same_files(toy,
 def test_a_checkpoint_holds_the_time_that_was_spent(toy, monkeypatch):
     experiment = toy(beta_vals=[0])
     run_stopped(experiment, monkeypatch, after_steps=8)
-    path = Checkpoint(Results(experiment), experiment.cells[0]).path
-    told = torch.load(path, weights_only=True)
-    torch.save(told | {"seconds": 1000.0}, path)
+    path = Results(experiment).unfinished_path(experiment.cells[0], ".pt")
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"seconds": 1000.0}, path)
     (record,) = jointens.run(experiment, progress=False).records()
-    assert 1000 < record["provenance"]["stack_seconds"] < 1600
+    assert 1000 < record.provenance["stack_seconds"] < 1600
 
 
 def test_checkpoints_can_be_rarer(toy, monkeypatch):
@@ -187,7 +186,7 @@ def test_a_checkpoint_that_does_not_fit_is_one_line_and_stays(toy, tmp_path, mon
     experiment, other = toy(beta_vals=[0]), toy(beta_vals=[0], learning_rate=0.01, out=str(tmp_path / "other"))
     for of in (experiment, other):
         run_stopped(of, monkeypatch, after_steps=5)
-    path, of_other = (Checkpoint(Results(of), of.cells[0]).path for of in (experiment, other))
+    path, of_other = (Results(of).unfinished_path(of.cells[0], ".pt") for of in (experiment, other))
     spoilt(path, how, of_other)
     before = path.read_bytes()
     with pytest.raises(InputError) as told:
@@ -239,18 +238,17 @@ def test_damaged_images_that_were_left_out_are_counted_and_such_a_run_is_not_pub
     root = tmp_path / "data"
     shutil.copytree(toy_root / "toy-imagenet", root / "toy-imagenet")
     experiment = toy(beta_vals=[0], data_root=str(root), skip_damaged=True, num_epochs=2)
-    train = experiment.load_data(0).train
+    train = load_data(experiment, 0).train
     for row in (3, 50):
         train.path(row).write_bytes(b"no image")
     with pytest.warns(UserWarning, match="skipped: .* is damaged") as told:
         run_stopped(experiment, monkeypatch, after_steps=9)  # of the second epoch
         results = jointens.run(experiment, progress=False)
-    assert results.records()[0]["provenance"]["skipped"] == 2
+    assert results.records()[0].provenance["skipped"] == 2
     assert len({str(of.message) for of in told}) == 2
     profile = {name: getattr(experiment, name) for name in Experiment.names()}
     (tmp_path / "profile.yml").write_text(json.dumps(profile))
     monkeypatch.setattr(published, "settings", lambda: [published.Setting("profile", experiment.average)])
     monkeypatch.setattr(published, "profiles_root", lambda: tmp_path)
-    monkeypatch.setattr(published, "published_root", lambda: tmp_path / "results")
     with pytest.raises(InputError, match="was trained without the images that were damaged"):
-        published.publish(results.folder)
+        publish.publish_folder(results.folder)

@@ -14,13 +14,11 @@ import pytest
 import torch
 
 import jointens
-from jointens import InputError
-from jointens.common.yaml_json import read_yaml
-from jointens.data.splits import load_data
-from jointens.experiment.folder import Results
-from jointens.experiment.frames import AUTHORS_COLUMNS
-from jointens.experiment.record import Cell
-from jointens.sweeps import sweep
+from jointens import Cell, InputError, Results
+from jointens.common import read_yaml
+from jointens.data import load_data
+from jointens.experiment import AUTHORS_COLUMNS
+from jointens.sweeps import build, sweep
 
 
 def run(experiment):
@@ -43,12 +41,13 @@ def trained_cells(monkeypatch):
     """The cells that were trained since the test began, stack by stack."""
     stacks = []
 
-    class Spy(sweep.Trainer):
-        def __init__(self, experiment, cells, **keys):
-            stacks.append(list(cells))
-            super().__init__(experiment, cells, **keys)
+    make = sweep.make_trainer
 
-    monkeypatch.setattr(sweep, "Trainer", Spy)
+    def spy(experiment, cells, **options):
+        stacks.append(list(cells))
+        return make(experiment, cells, **options)
+
+    monkeypatch.setattr(sweep, "make_trainer", spy)
     return stacks
 
 
@@ -57,21 +56,25 @@ def test_a_cell_holds_everything(tiny):
     results = run(experiment)
     assert len(results.records()) == 4
     for cell, record in zip(experiment.cells, results.records(), strict=True):
-        assert (record["beta"], record["seed"], record["experiment"]) == (cell.beta, cell.seed, experiment.hash)
-        for split in ("train", "val"):
-            history = record["history"][split]
-            assert set(history) == {"individual", "ensemble", "diversity", "accuracy", "learner_accuracy"}
-            assert np.shape(history["learner_accuracy"]) == (2, 2)  # epochs, learners
-            gap = np.subtract(history["individual"], history["ensemble"]) - history["diversity"]
+        stored = json.loads(results.path(cell).read_text())
+        assert (stored["beta"], stored["seed"], stored["experiment"]) == (cell.beta, cell.seed, experiment.hash)
+        assert (record.beta, record.seed) == record.cell == cell
+        assert set(record.history.splits) == {"train", "val"}
+        for split, metrics in record.history.splits.items():
+            assert set(stored["history"][split]) == {
+                "individual", "ensemble", "diversity", "accuracy", "learner_accuracy",
+            }  # fmt: skip
+            assert np.shape(metrics.learner_accuracy) == (2, 2)  # epochs, learners
+            gap = np.subtract(metrics.individual, metrics.ensemble) - metrics.diversity
             assert np.abs(gap).max() < 1e-5
-        assert set(record["test"]) == {"best", "last"}
-        provenance = record["provenance"]
+        assert set(record.test) == {"best", "last"}
+        provenance = record.provenance
         assert {"finished", "stack_seconds", "commit", "host", "device", "versions", "stack"} <= set(provenance)
         outputs = results.outputs(cell)
         for when in ("best", "last"):
             assert outputs[f"test_outputs_{when}"].shape == (2, 497, 10)
             accuracy = (outputs[f"test_outputs_{when}"].mean(0).argmax(-1) == outputs["test_targets"]).mean()
-            assert record["test"][when]["accuracy"] == pytest.approx(accuracy, abs=1e-6)
+            assert record.test[when].accuracy == pytest.approx(accuracy, abs=1e-6)
     told = read_yaml((results.folder / "experiment.yml").read_text())
     assert told["hash"] == experiment.hash and told["train_size"] == 64
 
@@ -80,11 +83,11 @@ def test_results_csv_has_the_authors_columns(tiny):
     results = run(tiny())
     frame = pd.read_csv(results.folder / "results.csv")
     assert tuple(frame.columns) == AUTHORS_COLUMNS and len(AUTHORS_COLUMNS) == 15
-    row, cell = frame.iloc[0], results.read(Cell(0.0, 0))
-    assert ast.literal_eval(row["val_ens_loss"]) == cell["history"]["val"]["ensemble"]
-    assert ast.literal_eval(row["test_acc_ind"]) == cell["test"]["best"]["learner_accuracy"]
-    assert ast.literal_eval(row["val_acc_ind"]) == cell["history"]["val"]["learner_accuracy"]
-    assert row["test_acc_ens"] == cell["test"]["best"]["accuracy"]
+    row, record = frame.iloc[0], results.read(Cell(0.0, 0))
+    assert ast.literal_eval(row["val_ens_loss"]) == record.history.val.ensemble
+    assert ast.literal_eval(row["test_acc_ind"]) == record.test["best"].learner_accuracy
+    assert ast.literal_eval(row["val_acc_ind"]) == record.history.val.learner_accuracy
+    assert row["test_acc_ens"] == record.test["best"].accuracy
     for row in frame.itertuples():
         assert row.test_loss == pytest.approx(row.test_ind_loss - row.beta * row.test_div)
 
@@ -113,7 +116,7 @@ def test_looped_cells_are_trained_and_written_one_by_one(tiny, trained_cells):
 
 
 def test_large_grids_are_cut_into_stacks(tiny, trained_cells, monkeypatch):
-    monkeypatch.setattr(sweep, "STACK_PARAMETERS", 4000)  # an ensemble here has 2 · 610 parameters
+    monkeypatch.setattr(build, "STACK_PARAMETERS", 4000)  # an ensemble here has 2 · 610 parameters
     run(tiny(seeds=[0, 1, 2]))
     assert [len(stack) for stack in trained_cells] == [3, 3]
 
@@ -123,10 +126,10 @@ def test_killed_while_writing_it_ends_with_the_same_files(tiny, tmp_path, traine
     killed = tiny(out=str(tmp_path / "killed"))
     write = Results.write
 
-    def write_two(self, trained, provenance):
+    def write_two(self, record, outputs, weights):
         if len(list(self.folder.glob("cells/*.json"))) == 2:
             raise KeyboardInterrupt
-        write(self, trained, provenance)
+        write(self, record, outputs, weights)
 
     monkeypatch.setattr(Results, "write", write_two)
     with pytest.raises(KeyboardInterrupt):
@@ -243,8 +246,10 @@ def test_the_folder_of_another_experiment_is_refused_and_left_alone(tiny):
 
 def test_losses_that_are_not_finite_are_null_in_the_file_and_nan_in_the_frames(tiny):
     results = run(tiny(learning_rate=1e30, beta_vals=[1], seeds=[0]))
-    cell = results.read(Cell(1.0, 0))
-    assert cell["test"]["last"]["ensemble"] is None and cell["best_epoch"] == 0
+    record = results.read(Cell(1.0, 0))
+    stored = json.loads(results.path(record.cell).read_text())
+    assert stored["test"]["last"]["ensemble"] is None and record.best_epoch == 0
+    assert math.isnan(record.test["last"].ensemble)
     tests = results.tests().set_index("checkpoint")
     assert math.isnan(tests.loc["last", "ensemble"]) and tests.loc["best", "ensemble"] < 10
     assert math.isnan(tests.loc["best", "train_ensemble"])

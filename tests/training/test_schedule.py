@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from jointens import Experiment
 from jointens.sweeps import make_schedule
-from jointens.training import Schedule
 
 
 def course(experiment, shown):
