@@ -111,7 +111,7 @@ def compare(tests: pd.DataFrame, beta: float) -> pd.DataFrame:
     """Compare β with the reference: each metric at both, its paired difference, and a verdict on its interval.
 
     Returns:
-        A frame indexed by metric and checkpoint. Columns: reference, beta, difference, half_width, verdict; the
+        A frame indexed by metric and checkpoint, with the columns reference, beta, difference, half_width, verdict; the
         verdict is that of `verdict`, or "reference" if β is the reference.
     """
     import pandas as pd

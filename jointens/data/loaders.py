@@ -228,8 +228,8 @@ class FileLoader:
 class TorchLoader:
     """torch's own DataLoaders, or any iterables with a length, for one run: S is 1.
 
-    Each gives batches of inputs `(B, ...)` and targets, `(B,)` classes or values. What draws their order is the
-    user's: an interrupted epoch goes on with other batches.
+    Each gives batches of inputs `(B, ...)` and targets, `(B,)` classes or values. Only `train` may shuffle: outputs on
+    the others are kept in their order. An interrupted epoch goes on with other batches.
 
     Args:
         train: batches to train on, again and again.

@@ -35,7 +35,7 @@ def debias(outputs: Any) -> Any:
         outputs: a tensor, an array, or anything that numpy can read.
 
     Returns:
-        Outputs of the same shape: for a tensor a tensor, on its device and differentiable; otherwise an array.
+        Outputs of the same shape, for a tensor a tensor on its device and differentiable, otherwise an array.
 
     Raises:
         ValueError: outputs of another shape, or with values that are not finite.

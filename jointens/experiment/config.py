@@ -124,7 +124,7 @@ class Experiment(Keys):
 
     @property
     def data_name(self) -> str:
-        """The data set's name as it is shown: for a table its file's name, for a function `module.function`."""
+        """The data set's name as it is shown; for a table its file's name, for a function `module.function`."""
         return short_name(self.dataset)
 
     @property
@@ -194,5 +194,5 @@ class Experiment(Keys):
 
     @property
     def name(self) -> str:
-        """The name of the results folder: the tag, or `<dataset>-<base_learner>-<hash>`."""
+        """The name of the results folder, which is the tag or `<dataset>-<base_learner>-<hash>`."""
         return self.tag or default_tag(self.dataset, self.base_learner, self.hash)

@@ -92,16 +92,16 @@ class History:
     objective: list[float] | None = None
     """The mean objective on training batches since the last validation."""
     epoch: list[int] | None = None
-    """With `validate_every`: the epoch in which each validation was made."""
+    """With `validate_every`, the epoch in which each validation was made."""
     step: list[int] | None = None
-    """With `validate_every`: the training steps before it."""
+    """With `validate_every`, the training steps before it."""
     train: Metrics | None = None
     """In evaluation mode, on as many examples as validation has (or `measured_size`)."""
     val: Metrics
     test: Metrics | None = None
     """With `measure_test`."""
     epoch_objective: list[float] | None = None
-    """With `validate_every`: the mean objective of each whole epoch."""
+    """With `validate_every`, the mean objective of each whole epoch."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> History:
@@ -127,12 +127,12 @@ class CellRecord:
 
     cell: Cell
     best_epoch: int
-    """The validation with the lowest ensemble loss, from 1; 0: none was finite, and "best" is the initial weights."""
+    """The validation with the lowest ensemble loss, from 1; 0 if none was finite and "best" is the initial weights."""
     test: dict[str, Metrics | None]
-    """At "best" and "last"; None: not known (yet)."""
+    """At "best" and "last", or None if not known (yet)."""
     history: History
     provenance: dict[str, Any]
-    """Everything that may differ between two equal runs: time, seconds, commit, host, versions, device."""
+    """What may differ between two equal runs, such as time, seconds, commit, host, versions and device."""
 
     @property
     def beta(self) -> float:

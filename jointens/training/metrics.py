@@ -21,8 +21,8 @@ def measure(outputs: Tensor, targets: Tensor, *, loss: str, average: str) -> dic
         average: what the ensemble averages.
 
     Returns:
-        individual, ensemble, diversity, accuracy, top5_accuracy (for more than ten classes): `(R,)`; learner_accuracy:
-        `(R, M)`. Losses in nats or squared target units, accuracies as fractions.
+        Values by name. `(R,)`: individual, ensemble, diversity, accuracy, top5_accuracy (for more than ten classes).
+        `(R, M)`: learner_accuracy. Losses in nats or squared target units, accuracies as fractions.
     """
     parts = decompose_unchecked(outputs, targets, loss=loss, average=average)
     means = {name: part.mean(-1) for name, part in parts._asdict().items()}

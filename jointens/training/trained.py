@@ -15,12 +15,12 @@ class TrainedRun:
     """What training one run left: plain numbers and CPU tensors."""
 
     best_epoch: int
-    """The validation with the lowest ensemble loss, from 1; 0: none was finite, and "best" is the initial weights."""
+    """The validation with the lowest ensemble loss, from 1; 0 if none was finite and "best" is the initial weights."""
     history: dict[str, Any]
-    """Lists with an entry for each validation: learning_rate, objective; train, val (and test) with those of `measure`;
+    """Lists with an entry for each validation. learning_rate, objective; train, val (and test) as `measure` gives;
     with `validate_every` also epoch and step, and epoch_objective for each epoch."""
     test: dict[str, Any]
-    """"best" and "last", each with the keys of `measure`; None: not known (yet)."""
+    """At "best" and "last", with the keys of `measure` each, or None if not known (yet)."""
     outputs: dict[str, Tensor]
     """Test and validation outputs `(M, N, K)` at the best and the last validation, and targets `(N,)`."""
     weights: dict[str, Tensor]

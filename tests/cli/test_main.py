@@ -111,6 +111,7 @@ def test_beta_above_one_is_one_line_of_warning(command, capsys):
 @pytest.mark.parametrize(
     ("sent", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
+@pytest.mark.slow
 def test_stopped_it_says_so_and_goes_on(profile, tmp_path, sent, status, word):
     """A real process, stopped between two cells; the same command then trains the rest."""
     keys = [f"out={tmp_path / 'runs'}", "stack=false", "tag=t", "num_epochs=20"]

@@ -111,6 +111,7 @@ def running(toy_root, small_sets):
 
 @pytest.mark.parametrize("every", [None, 3, 2])
 @pytest.mark.parametrize("dataset", ["toy-imagenet", "CIFAR-10", "digits"])
+@pytest.mark.slow
 def test_training_goes_on_from_any_validation_as_if_it_had_not_stopped(dataset, every, running):
     """At the end of an epoch, too, after which the next one has another order."""
     states = []

@@ -193,6 +193,7 @@ def test_a_failed_download_is_one_line(web, tmp_path, monkeypatch):
 
 
 @pytest.mark.realdata
+@pytest.mark.slow
 def test_the_real_cifar_10(cifar10_root):
     images, classes = read_images("CIFAR-10", cifar10_root.absolute())
     assert images.shape == (60_000, 3, 32, 32) and classes.bincount().tolist() == [6000] * 10

@@ -164,11 +164,13 @@ def assert_trained(trainer, before):
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", [*PARAMETERS, "timm:resnet10t"])
+@pytest.mark.slow
 def test_real_images_train_every_learner(name, imagenet_root):
     assert_trained(*after_two_steps(imagenet_root, base_learner=name))
 
 
 @pytest.mark.realdata
+@pytest.mark.slow
 def test_real_images_train_a_learner_at_their_true_size_with_workers(imagenet_root):
     trainer, before = after_two_steps(imagenet_root, base_learner="ShuffleNet_IN", image_size=None, workers=2)
     assert trainer.experiment.input_shape == (3, 224, 224)

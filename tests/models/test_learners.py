@@ -103,6 +103,7 @@ def test_stacked_and_looped_learners_give_the_same_outputs_and_gradients(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
+@pytest.mark.slow
 def test_stacked_and_looped_training_reach_the_same_losses(name, small_sets, monkeypatch):
     """Through the trainer, with the dropout of every learner taken out.
 
@@ -139,6 +140,7 @@ RATES = {"ExponentialLR": [0.01, 0.002], "Linear": [0.01, 0.005], "none": [0.01,
 
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.slow
 def test_every_combination_trains_two_steps(name, optimiser, small_sets, monkeypatch):
     """Every learner with every optimiser, schedule and average: two steps, the second after the rate has fallen."""
     monkeypatch.setattr(build, "make_learner", lambda experiment: narrow_learner(name, experiment.input_shape, 10))

@@ -16,6 +16,7 @@ def script(name, *arguments):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_the_plain_loop_and_the_sweep_reach_the_same_losses():
     done = script("sweep_speed.py", "--rounds", "1", "--epochs", "2", "--seeds", "2")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -23,6 +24,7 @@ def test_the_plain_loop_and_the_sweep_reach_the_same_losses():
     assert "12 runs, M = 5, 2 epochs, 1000 images" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_that_computes_something_else_is_told(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     import sweep_speed
@@ -38,6 +40,7 @@ def test_a_sweep_that_computes_something_else_is_told(monkeypatch):
 
 
 @pytest.mark.realdata
+@pytest.mark.slow
 def test_the_plain_loop_for_images_and_the_trainer_reach_the_same_losses(cifar10_root):
     sizes = ["--rounds", "1", "--train-size", "512", "--val-size", "100"]
     done = script("images.py", "--data-root", str(cifar10_root), *sizes)

@@ -146,7 +146,7 @@ def test_the_readmes_commands_run(command, runs, shell, request):
         assert request.getfixturevalue("diabetes") == runs / arguments[-1].removeprefix("runs/")
         assert "β = 1" in shell(command.replace("runs/", f"{runs}/")).stdout
     else:
-        assert program in ("papermill", "python")
+        assert program in ("papermill", "jointens")
         shell(f"{command.replace('runs/', f'{runs}/')} {FEW.get(program, '')}")
 
 

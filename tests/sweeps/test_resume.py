@@ -80,6 +80,7 @@ def run_stopped(experiment, monkeypatch, *, after_steps):
 
 
 @pytest.mark.parametrize("after_steps", [1, 2, 3, 7, 17, 18, 25])  # of 18 a cell; in the midst of epochs, too
+@pytest.mark.slow
 def test_a_run_that_was_stopped_ends_with_the_same_files(toy, tmp_path, monkeypatch, after_steps):
     experiment = toy()
     run_stopped(experiment, monkeypatch, after_steps=after_steps)
@@ -102,6 +103,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_files(toy, tmp_path, monkeypa
     ],
     ids=lambda keys: next(iter(keys)),
 )
+@pytest.mark.slow
 def test_with_other_protocols_and_data_in_memory_as_well(toy, tmp_path, monkeypatch, small_sets, keys):
     if "dataset" in keys:
         keys |= {
@@ -129,6 +131,7 @@ def test_results_are_written_at_each_validation(toy, monkeypatch):
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.slow
 def test_a_process_that_was_killed_ends_after_a_restart_with_the_same_files(toy, tmp_path, signum):
     """As `python -m jointens run` does it, workers and all; killed while it trains from one validation to the next."""
     experiment = toy(num_epochs=4, workers=2, beta_vals=[0])

@@ -78,6 +78,7 @@ def test_replayed_steps_on_images_are_augmented_and_dropped_anew(small_sets, sta
     same(trained(experiment, record)[1], trained(experiment)[1])
 
 
+@pytest.mark.slow
 def test_replayed_steps_keep_the_statistics_of_batch_norm(small_sets, monkeypatch):
     def small(experiment):
         return resnet((1, 1), (3, 32, 32), 10, width=1)
@@ -285,6 +286,7 @@ def small_net():
 
 @pytest.mark.parametrize("make", [small_net, lambda: make_learner("MLP", (3, 32, 32), 10, hidden=[16])])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.slow
 def test_compiled_learners_train_as_plain_ones_and_compile_once(small_sets, monkeypatch, make, precision):
     """Looped with batch-norm, and stacked. The smaller last batch and evaluation go without torch.compile."""
     monkeypatch.setattr(build, "make_learner", lambda experiment: make())
@@ -300,6 +302,7 @@ def test_compiled_learners_train_as_plain_ones_and_compile_once(small_sets, monk
     same(plain, fused, tolerance={"float32": 1e-5, "bfloat16": 0.02}[precision])
 
 
+@pytest.mark.slow
 def test_without_a_compiler_one_line_tells(tmp_path):
     command = [sys.executable, "-m", "jointens", "run", "notebooks/profiles/digits.yml"]
     broken = {"CXX": "/nowhere/c++", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
@@ -336,6 +339,7 @@ def test_precision_is_part_of_the_identity_and_execution_is_not(tiny):
 
 
 @pytest.mark.parametrize("name", ["MLP", "CNN", "ResNet18"])
+@pytest.mark.slow
 def test_bfloat16_reaches_the_losses_of_float32(small_sets, name, monkeypatch):
     """Ten steps; weights, losses and outputs stay float32, and only products are rounded."""
     monkeypatch.setattr(torch.nn.Dropout, "forward", lambda self, x: x)
