@@ -18,7 +18,7 @@ from .files import read_npz, remove_leftovers, whole_folder, write_atomically
 from .names import check_names, unknown_name
 from .numbers import LARGEST
 from .own_functions import IMPORT, OwnFunction, fingerprint_of, load_function
-from .own_sources import CSV, absolute_name, check_unchanged, folder_name, is_own, short_name, table_path
+from .own_sources import CSV, absolute_name, check_unchanged, folder_name, short_name, table_path
 from .paths import (
     default_data_root,
     default_out,
@@ -34,7 +34,7 @@ from .yaml_json import dump_yaml, read_json_object, read_yaml, read_yaml_file, r
 __all__ = [
     "CSV", "IMPORT", "LARGEST", "PRECISIONS", "InputError", "OwnFunction", "absolute_name", "autocast", "check_names",
     "check_unchanged", "choose_device", "default_data_root", "default_out", "derived_seed", "dump_yaml", "expanded",
-    "fingerprint_of", "folder_name", "generator", "is_own", "load_function", "paper_values_file", "profiles_root",
+    "fingerprint_of", "folder_name", "generator", "load_function", "paper_values_file", "profiles_root",
     "published_root", "read_json_object", "read_npz", "read_yaml", "read_yaml_file", "read_yaml_texts",
     "remove_leftovers", "repository", "short_name", "side_by_side", "table_path", "unknown_name", "warn_if_emulated",
     "whole_folder", "working_on", "write_atomically",

@@ -1,4 +1,4 @@
-"""The one exception for a user's mistake; its message is a single line: what came, where, what is allowed."""
+"""Define the exception for a user's mistake; its message is one line: what came, where, what is allowed."""
 
 
 class InputError(ValueError):

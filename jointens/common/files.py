@@ -1,4 +1,4 @@
-"""Write files and folders whole or not at all, whenever the process is killed; read files of arrays."""
+"""Write files and folders completely or not at all, even if the process is killed; read files of arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEMPORARY = ".tmp."  # stands in the name of a file that is being written, befor
 
 
 def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
-    """Write bytes, or what a function writes into the file it is given, and only then take the place of `path`."""
+    """Write bytes, or what a function writes into a file, to a temporary file, which then replaces `path`."""
     temporary = path.with_name(f".{path.name}{TEMPORARY}{platform.node()}.{os.getpid()}")
     try:
         with open(temporary, "wb") as file:
@@ -37,9 +37,10 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) 
 
 @contextlib.contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
-    """A folder to fill, which then becomes `out`; of what was not filled to the end nothing stays.
+    """Yield a temporary folder to fill, which then becomes `out`; after an exception nothing of it stays.
 
-    `out` is not there yet, or is empty.
+    Args:
+        out: a folder that is not there yet, or is empty.
     """
     place = out.resolve()
     folder = place.with_name(f".{place.name}{TEMPORARY}{platform.node()}.{os.getpid()}")
@@ -56,7 +57,7 @@ def whole_folder(out: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes of this host left half written; files of living ones stay."""
+    """Remove temporary files of killed processes of this host; those of running processes stay."""
     for path in folder.rglob(f".*{TEMPORARY}{platform.node()}.*"):
         if not _is_alive(int(path.name.rpartition(".")[2])):
             path.unlink(missing_ok=True)

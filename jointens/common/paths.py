@@ -1,4 +1,4 @@
-"""Where things are without being told: what runs write, and the data sets that are not part of the repository."""
+"""Find default folders: results of runs, data sets, published results and profiles."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from .errors import InputError
 
 
 def default_out() -> Path:
-    """Where results go without `out`: $JOINTENS_RUNS, else runs/ of the repository, or of the working directory."""
+    """Return the default of `out`: $JOINTENS_RUNS, else runs/ of the repository, or of the working directory."""
     return _place("JOINTENS_RUNS", "runs")
 
 
 def default_data_root() -> Path:
-    """Where data sets are without `data_root`: $JOINTENS_DATA, else data/ beside the default of `out`."""
+    """Return the default of `data_root`: $JOINTENS_DATA, else data/ of the repository, or of the working directory."""
     return _place("JOINTENS_DATA", "data")
 
 
 def published_root() -> Path:
-    """Where the published results of a clone are: results/ of the repository, or of the working directory."""
+    """Return the folder of the published results of a clone: results/ of the repository."""
     return repository() / "results"
 
 
 def profiles_root() -> Path:
-    """Where the shipped profiles of a clone are."""
+    """Return the folder of the shipped profiles of a clone."""
     return repository() / "notebooks" / "profiles"
 
 
 def paper_values_file() -> Path:
-    """Where the paper's numbers stand that somebody has filled in."""
+    """Return the file with numbers of the paper that somebody has filled in."""
     return repository() / "book" / "paper_values.yml"
 
 
 def expanded(path: str | os.PathLike) -> Path:
-    """A path as a user writes it, with ~ for a home directory; raises InputError if there is no such home."""
+    """Expand ~ in a path that a user has written; raises InputError if there is no such home directory."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

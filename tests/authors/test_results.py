@@ -14,7 +14,6 @@ from authors import shipped, values, write
 
 import jointens
 from jointens import Cell, InputError, Results
-from jointens.analysis import statistics
 from jointens.authors import convert, read_experiment
 from jointens.authors.results import _objective
 from jointens.cli import main
@@ -195,7 +194,7 @@ def test_frames_and_figures_of_theirs(tmp_path):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["best checkpoint"]
     assert len(beta_sweep.training_curves(results, seed=0).axes) == 2
     assert "diversity_best" in tables.texts(tests, 0.2)
-    for shows in (lambda: beta_sweep.train_against_test(results), lambda: statistics.generalisation(tests, [0.0])):
+    for shows in (lambda: beta_sweep.train_against_test(results), lambda: tables.generalisation(tests, [0.0])):
         with pytest.raises(InputError, match="whoever trained them did not log it"):
             shows()
     table = pd.read_csv(results.folder / "results.csv")

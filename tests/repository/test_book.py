@@ -151,10 +151,13 @@ def test_the_readmes_commands_run(command, runs, shell, request):
 
 
 def test_the_readmes_python_runs():
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    diagnosing, training = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
     values = {}
-    exec(code, values)
+    exec(diagnosing, values)
     assert values["loss"].ndim == 0
+    values = {}
+    exec(training, values)
+    assert values["trained"].test["best"]["accuracy"] > 0.5
 
 
 def test_the_folder_that_reproduce_loads_is_the_quick_profiles():

@@ -1,8 +1,10 @@
 """The house stands as it is drawn: the order of the rooms, their faces, their size."""
 
 import ast
+import fnmatch
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,14 @@ def test_a_file_is_short_and_hides_no_import_of_the_library(file):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             assert not [inner for inner in node.body if isinstance(inner, ast.ImportFrom) and inner.level], file
+
+
+def test_no_folder_of_tests_is_passed_over():
+    """pytest skips folders by their names, wherever they are."""
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    folders = {file.parent.name for file in (ROOT / "tests").rglob("test_*.py")}
+    skipped = {name for name in folders for pattern in config["norecursedirs"] if fnmatch.fnmatch(name, pattern)}
+    assert folders and not skipped
 
 
 def test_no_file_is_named_after_a_function_that_its_face_exports():
