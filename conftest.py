@@ -19,6 +19,13 @@ LONG_FIRST = (
     "tests/repository/test_book.py",
     "tests/repository/test_chapters.py",
     "tests/models/test_learners.py",
+    "tests/sweeps/test_resume.py",
+    "tests/training/test_execution.py",
+    "tests/training/test_memory.py",
+    "tests/models/test_imagenet.py",
+    "tests/repository/test_benchmarks.py",
+    "tests/theory/test_gradients.py",
+    "tests/cli/test_main.py",
 )
 
 

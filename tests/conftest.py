@@ -3,6 +3,8 @@
 pytest's first process loads this file, too, and under xdist it runs no test.
 """
 
+import contextlib
+import ctypes
 import dataclasses
 import hashlib
 import os
@@ -37,6 +39,14 @@ def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
         return folder
 
     return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory_returned_to_the_system():
+    """Let the C library return what a file's tests have freed: two workers are to fit a laptop."""
+    yield
+    with contextlib.suppress(OSError, AttributeError):  # glibc has it, others do not need it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture

@@ -37,7 +37,13 @@ def choose_device(name: str) -> torch.device:
 
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager:
-    """Compute products and convolutions in `precision`. Weights, losses and optimiser are always float32."""
+    """Compute products and convolutions in `precision`. Weights, losses and optimiser are always float32.
+
+    Raises:
+        ValueError: an unknown precision.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r}; allowed are {', '.join(PRECISIONS)}")
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 

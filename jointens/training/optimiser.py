@@ -25,7 +25,12 @@ def make_optimiser(
         learning_rate: at the start.
         momentum: of SGD and RMSprop; Adam has none.
         weight_decay: L2 penalty added to the gradient.
+
+    Raises:
+        ValueError: an unknown name.
     """
+    if name not in OPTIMISERS:
+        raise ValueError(f"unknown optimiser {name!r}; allowed are {', '.join(OPTIMISERS)}")
     parameters = list(parameters)
     options = {"lr": learning_rate, "weight_decay": weight_decay}
     on_gpu = parameters[0].is_cuda

@@ -137,7 +137,7 @@ def test_what_is_usual_and_told_is_the_same_experiment():
 def after_two_steps(root, **keys):
     """A trainer after two steps and a validation, and its weights before."""
     keys = {
-        "dataset": "ImageNet", "train_size": 150, "val_size": 8, "batch_size": 4, "image_size": 64,
+        "dataset": "ImageNet", "train_size": 150, "val_size": 50, "batch_size": 4, "image_size": 64,
         "num_learners": 2, "average": "probabilities", "beta_vals": [1], "seeds": [0], "validate_every": 2,
         "measured_size": 4, "data_root": str(root), "device": "cpu", **keys,
     }  # fmt: skip
@@ -173,5 +173,5 @@ def test_real_images_train_every_learner(name, imagenet_root):
 @pytest.mark.slow
 def test_real_images_train_a_learner_at_their_true_size_with_workers(imagenet_root):
     trainer, before = after_two_steps(imagenet_root, base_learner="ShuffleNet_IN", image_size=None, workers=2)
-    assert trainer.experiment.input_shape == (3, 224, 224)
+    assert next(trainer.loader.epoch())[0].shape == (1, 4, 3, 224, 224)
     assert_trained(trainer, before)

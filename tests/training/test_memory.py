@@ -80,6 +80,7 @@ def measure_cells(recorder, *, steps):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc and calls glibc")
+@pytest.mark.slow
 @pytest.mark.parametrize("execution", ["eager", "graph"])
 def test_memory_after_the_sixth_cell_is_that_after_the_first(execution):
     """Each cell has 90 MB of weights, and four times as much with gradients, momentum and the best checkpoint."""
