@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed-$(VERSION)
 BUILD_BOOK := $(BIN)/jupyter-book build --all -W --keep-going -n --path-output .
 # Two processes with one thread each; conftest.py keeps together what shares fixtures, and says what starts first.
 WORKERS ?= 2
-TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help book html test check notebooks lock clean
 .DEFAULT_GOAL := help
