@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent
 # Files that take long start first, so that no worker is left with one of them at the end.
 LONG_FIRST = (
     "notebooks",
-    "book",
+    "tests/repository/test_browser.py",
     "tests/repository/test_book.py",
     "tests/repository/test_chapters.py",
     "tests/models/test_learners.py",
@@ -46,24 +46,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         os.environ["JOINTENS_RUNS"] = config.runs_before
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one worker, for the sake of its fixtures, and mark the notebooks as slow.
-
-    The notebooks are one group: several of them show the same sweep, which the first one trains. So is what looks at
-    the built book: nobody then waits for another process to build it.
-    """
+    """Mark the notebooks as slow, and start the files that take long first; a file's tests stay in their order."""
     for item in items:
-        file = item.path.relative_to(ROOT).as_posix()
         if item.path.suffix == ".ipynb":
             item.add_marker(pytest.mark.slow)
-            file = "notebooks"
-        elif item.get_closest_marker("book"):
-            file = "book"
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(file))
-    items.sort(key=lambda item: _place(item.get_closest_marker("xdist_group").args[0]))
+    items.sort(key=_place)
 
 
-def _place(group: str) -> int:
-    return LONG_FIRST.index(group) if group in LONG_FIRST else len(LONG_FIRST)
+def _place(item: pytest.Item) -> int:
+    file = "notebooks" if item.path.suffix == ".ipynb" else item.path.relative_to(ROOT).as_posix()
+    return LONG_FIRST.index(file) if file in LONG_FIRST else len(LONG_FIRST)
