@@ -21,6 +21,7 @@ LONG_FIRST = (
     "tests/models/test_learners.py",
     "tests/sweeps/test_resume.py",
     "tests/training/test_execution.py",
+    "tests/training/test_pretended_gpu.py",
     "tests/training/test_memory.py",
     "tests/models/test_imagenet.py",
     "tests/repository/test_benchmarks.py",

@@ -1,10 +1,7 @@
 """CIFAR and SVHN: the protocol's split, class-balanced caps, and one line for what is missing or damaged."""
 
-import functools
 import tarfile
 from http.client import IncompleteRead
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import numpy as np
 import pytest
@@ -157,17 +154,6 @@ def test_a_missing_or_damaged_file_is_named(name, small_sets):
         load_data(name, seed=0, data_root=small_sets)
     path.write_bytes(whole)
     assert len(load_data(name, seed=0, data_root=small_sets).train) == DATASETS[name].sizes[0]
-
-
-@pytest.fixture
-def web(tmp_path_factory):
-    """A folder and the address at which a server on this machine hands it out."""
-    folder = tmp_path_factory.mktemp("web")
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def test_a_missing_set_is_fetched_when_that_is_allowed(small_sets, web, tmp_path_factory, monkeypatch):

@@ -1,13 +1,10 @@
 """Tests for the paper's regression sets: how they are prepared, found and fetched, and one-line errors."""
 
 import dataclasses
-import functools
 import io
 import shutil
 import zipfile
 from http.client import IncompleteRead
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -120,17 +117,6 @@ def test_complete_rows_are_used_up_to_a_number_and_columns_as_declared(tmp_path,
 
 
 # ---- the network
-
-
-@pytest.fixture
-def web(tmp_path_factory):
-    """Yield a folder and the address at which a local server serves it."""
-    folder = tmp_path_factory.mktemp("web")
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def zipped(**members: str | bytes) -> bytes:
