@@ -18,7 +18,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .authors import convert, read_experiment
@@ -29,9 +29,30 @@ from .sweeps import run
 NAME = "jointens"
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # argparse would print its usage, too: several lines
-        raise InputError(f"{message} (see {NAME} --help)")
+class Parser(argparse.ArgumentParser):
+    """A parser of command lines whose errors are an InputError of one line, without argparse's usage."""
+
+    def error(self, message: str) -> None:
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def parse_keys(words: Sequence[str], program: str) -> dict[str, str]:
+    """Parse `key=value` words; the last value of a key wins.
+
+    Args:
+        words: what stands on the command line.
+        program: whose help the message names.
+
+    Raises:
+        InputError: a word has no equals sign.
+    """
+    keys = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"{word!r} is no key=value (see {program} --help)")
+        keys[name] = value
+    return keys
 
 
 class _Stopped(BaseException):
@@ -111,44 +132,42 @@ def _run(given: argparse.Namespace, words: Sequence[str]) -> Path:
         if not words:
             raise InputError(f"run needs PROFILE.yml, or --released FOLDER (see {NAME} run --help)")
         profile, *words = words
-        return run(Experiment.from_profile(profile, **_keys("run", words))).folder
+        return run(Experiment.from_profile(profile, **parse_keys(words, f"{NAME} run"))).folder
     if words and "=" not in words[0]:
         raise InputError(f"--released stands in place of a profile; {words[0]!r} is one too many")
-    return run(read_experiment(given.released, **_keys("run", words))).folder
+    return run(read_experiment(given.released, **parse_keys(words, f"{NAME} run"))).folder
 
 
 def _show(given: argparse.Namespace, words: Sequence[str]) -> str:
     from .reports.stored_diagnosis import diagnose_stored
 
-    return diagnose_stored(given.source, **_keys("show", words))
+    return diagnose_stored(given.source, **parse_keys(words, f"{NAME} show"))
 
 
 def _convert(given: argparse.Namespace, words: Sequence[str]) -> Path:
-    return convert(given.source, given.out, **_keys("convert", words))
+    return convert(given.source, given.out, **parse_keys(words, f"{NAME} convert"))
 
 
-def _keys(command: str, words: Sequence[str]) -> dict[str, str]:
-    """Parse `key=value` words; the last value of a key wins."""
-    keys = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"{word!r} is no key=value (see {NAME} {command} --help)")
-        keys[name] = value
-    return keys
-
-
-def _parser() -> _Parser:
-    parser = _Parser(prog=NAME, description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+def _parser() -> Parser:
+    parser = Parser(prog=NAME, description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser(
-        "run",
-        usage=f"{NAME} run (PROFILE.yml | --released FOLDER) [key=value ...]",
-        help="train a sweep; finished cells are kept, missing ones trained",
+
+    def add(handle: Callable, arguments: str, meaning: str, **options: str) -> argparse.ArgumentParser:
+        name = handle.__name__.removeprefix("_")
+        command = commands.add_parser(
+            name,
+            usage=f"{NAME} {name} {arguments} [key=value ...]",
+            help=meaning,
+            formatter_class=argparse.RawTextHelpFormatter,
+            **options,
+        )
+        command.set_defaults(handle=handle)
+        return command
+
+    run = add(
+        _run, "(PROFILE.yml | --released FOLDER)", "train a sweep; finished cells are kept, missing ones trained",
         epilog="keys, their defaults and meanings:\n" + _keys_help(),
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
-    run.set_defaults(handle=_run)
+    )  # fmt: skip
     _add_keys(
         run, "PROFILE.yml key=value",
         "a YAML file of keys, such as those in notebooks/profiles; then keys that win over\n"
@@ -160,13 +179,7 @@ def _parser() -> _Parser:
         "(src/configs/sweep there), with data.json beside them or in the folder above;\n"
         "where probs is false, give average=scores or average=released",
     )  # fmt: skip
-    show = commands.add_parser(
-        "show",
-        usage=f"{NAME} show RESULTS|FILE [key=value ...]",
-        help="is this ensemble colluding? a diagnosis of stored outputs",
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
-    show.set_defaults(handle=_show)
+    show = add(_show, "RESULTS|FILE", "is this ensemble colluding? a diagnosis of stored outputs")
     show.add_argument(
         "source", metavar="RESULTS|FILE",
         help="a results folder; a file of the authors' outputs, deep_ensemble_*.json; or an .npz\n"
@@ -178,13 +191,7 @@ def _parser() -> _Parser:
         "Of an .npz file loss (cross_entropy or squared_error) and average (scores,\n"
         "probabilities or released)",
     )  # fmt: skip
-    convert = commands.add_parser(
-        "convert",
-        usage=f"{NAME} convert RESULTS OUT [key=value ...]",
-        help="results of ours in the authors' format, or of theirs in ours",
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
-    convert.set_defaults(handle=_convert)
+    convert = add(_convert, "RESULTS OUT", "results of ours in the authors' format, or of theirs in ours")
     convert.add_argument(
         "source", metavar="RESULTS",
         help="a results folder: experiment.yml and cells (then OUT is in the authors' format), or\n"

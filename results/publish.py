@@ -24,9 +24,8 @@ from typing import Any, NamedTuple
 
 from jointens import Cell, Experiment, InputError, Results, run, stored_outputs
 from jointens.analysis import sweep_diagnostics
-from jointens.common import published_root, write_atomically
-from jointens.common.names import check_names
-from jointens.common.yaml_json import dump_yaml
+from jointens.cli import Parser, parse_keys
+from jointens.common import check_names, dump_yaml, published_root, write_atomically
 from jointens.data import TABULAR_SETS
 from jointens.reports import published, published_tables
 from jointens.reports.published import Setting
@@ -235,11 +234,6 @@ def train_missing(keys: Mapping[str, Any], *, minutes: float | None = None) -> I
 # ---- the command
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # argparse would print its usage, too: several lines
-        raise InputError(f"{message} (see python results/{NAME} --help)")
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
     with warnings.catch_warnings():
@@ -256,7 +250,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _command(arguments: list[str] | None) -> Path:
-    parser = _Parser(prog=NAME, description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = Parser(prog=f"python results/{NAME}", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("words", nargs="*", metavar="FOLDER | key=value", help="a run's folder; with --missing keys")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--missing", action="store_true", help="train and publish missing cells, in the list's order")
@@ -269,13 +263,7 @@ def _command(arguments: list[str] | None) -> Path:
     if given.minutes is not None and not given.missing:
         parser.error("--minutes is for --missing")
     if given.missing:
-        keys = {}
-        for word in given.words:
-            name, equals, value = word.partition("=")
-            if not equals:
-                parser.error(f"{word!r} is no key=value")
-            keys[name] = value
-        for file in train_missing(keys, minutes=given.minutes):
+        for file in train_missing(parse_keys(given.words, parser.prog), minutes=given.minutes):
             print(file, flush=True)
         return published_root()
     if given.list:
