@@ -8,7 +8,7 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 INSTALLED := $(VENV)/.installed-$(VERSION)
 # Every warning is an error, and every page is built anew: a second build after a failed one would hide its warnings.
 BUILD_BOOK := $(BIN)/jupyter-book build --all -W --keep-going -n --path-output .
-# Two processes with one thread each, a file in one of them; conftest.py says which files start first.
+# Two processes with one thread each, a file in one of them; conftest.py says in which order.
 WORKERS ?= 2
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 

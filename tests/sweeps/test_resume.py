@@ -27,8 +27,8 @@ def toy(toy_root, tmp_path):
     def make(**keys):
         small = {
             "dataset": "toy-imagenet", "base_learner": "CNN", "image_size": 32, "num_learners": 2,
-            "average": "probabilities", "beta_vals": [0, 1], "seeds": [0], "train_size": 96, "val_size": 24,
-            "batch_size": 16, "num_epochs": 3, "validate_every": 2, "measured_size": 12, "learning_rate": 0.05,
+            "average": "probabilities", "beta_vals": [0, 1], "seeds": [0], "train_size": 24, "val_size": 12,
+            "batch_size": 4, "num_epochs": 3, "validate_every": 2, "measured_size": 12, "learning_rate": 0.05,
             "lr_switch": 2, "max_patience": 10, "device": "cpu", "data_root": str(toy_root),
             "out": str(tmp_path / "runs"),
         }  # fmt: skip
@@ -96,7 +96,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_files(toy, tmp_path, monkeypa
     "keys",
     [
         {"validate_every": None, "lr_switch": [1, 2]},
-        {"validate_every": 4, "workers": 2},  # of 6 steps: two of each epoch belong to no validation of it
+        {"validate_every": 4, "workers": 2, "num_epochs": 2},  # of 6 steps: two of each epoch belong to no validation of it
         {"base_learner": "MobileNet_IN", "num_epochs": 2},  # with batch-norm
         {"dataset": "CIFAR-10"},
         {"scheduler": "Linear", "lr_switch": 3, "optimiser": "Adam", "learning_rate": 0.001},
@@ -242,7 +242,7 @@ def test_damaged_images_that_were_left_out_are_counted_and_such_a_run_is_not_pub
     shutil.copytree(toy_root / "toy-imagenet", root / "toy-imagenet")
     experiment = toy(beta_vals=[0], data_root=str(root), skip_damaged=True, num_epochs=2)
     train = load_data(experiment, 0).train
-    for row in (3, 50):
+    for row in (3, 20):
         train.path(row).write_bytes(b"no image")
     with pytest.warns(UserWarning, match="skipped: .* is damaged") as told:
         run_stopped(experiment, monkeypatch, after_steps=9)  # of the second epoch
