@@ -46,7 +46,8 @@ def _read(name: str, root: Path) -> tuple[Tensor, Tensor]:
                 f"{path.relative_to(root) if holder == root else holder.name}, or download=true to fetch it"
             )
     test, train = (_open(name, root, part) for part in ("test", "train"))
-    images = np.concatenate([_channels_last(dataset.data) for dataset in (test, train)])  # (N, 32, 32, 3)
+    images = [_channels_last(dataset.data) for dataset in (test, train)]  # (N, 32, 32, 3) each
+    images = np.concatenate(images, out=np.empty((sum(map(len, images)), *images[0].shape[1:]), np.uint8))
     classes = np.concatenate([getattr(dataset, "targets", None) or dataset.labels for dataset in (test, train)])
     return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(classes.astype(np.int64))
 
@@ -92,5 +93,5 @@ def _torchvision(name: str) -> type:
 
 
 def _channels_last(images: np.ndarray) -> np.ndarray:
-    """Make images `(N, 32, 32, 3)`, in memory, too; SVHN's are `(N, 3, 32, 32)`, and CIFAR's lie so in memory."""
-    return np.ascontiguousarray(images if images.shape[-1] == 3 else images.transpose(0, 2, 3, 1))
+    """View images as `(N, 32, 32, 3)`; SVHN's are `(N, 3, 32, 32)`."""
+    return images if images.shape[-1] == 3 else images.transpose(0, 2, 3, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -153,15 +153,17 @@ class Ensemble(nn.Module):
         Names and shapes are the same for stacked and looped ensembles. Stacked ensembles return their own tensors,
         looped ones copies.
         """
+        return dict(self.named_weights())
+
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Iterate over names and tensors of `weights()`; of a looped ensemble one copy at a time is made."""
         if self.stacked:
-            return {name: value.detach() for name, value in self._own_weights().items()}
+            yield from ((name, value.detach()) for name, value in self._own_weights().items())
+            return
         own = [_tensors(learner) for learner in self.learners]
-        return {
-            name: torch.stack([tensors[name].detach().contiguous() for tensors in own]).reshape(
-                *self.lead, *value.shape
-            )
-            for name, value in own[0].items()
-        }
+        for name, value in own[0].items():
+            copies = torch.stack([tensors[name].detach().contiguous() for tensors in own])
+            yield name, copies.reshape(*self.lead, *value.shape)
 
     @torch.no_grad()
     def load_weights(self, weights: Mapping[str, Tensor]) -> Ensemble:
@@ -170,17 +172,20 @@ class Ensemble(nn.Module):
         Raises:
             ValueError: a name or a shape differs; nothing is changed then.
         """
-        here = {name: tuple(value.shape) for name, value in self.weights().items()}
+        if self.stacked:
+            own = [self._own_weights()]
+            here = {name: tuple(value.shape) for name, value in own[0].items()}
+        else:
+            own = [_tensors(learner) for learner in self.learners]
+            here = {name: (*self.lead, *value.shape) for name, value in own[0].items()}
         there = {name: tuple(value.shape) for name, value in weights.items()}
         for name in sorted(here.keys() | there.keys()):
             if here.get(name) != there.get(name):
                 raise ValueError(f"weights do not fit: {name} has shape {there.get(name)}; allowed is {here.get(name)}")
         for name, value in weights.items():
-            if self.stacked:
-                self._own_weights()[name].copy_(value)
-            else:
-                for learner, own in zip(self.learners, value.flatten(0, len(self.lead) - 1), strict=True):
-                    _tensors(learner)[name].copy_(own)
+            values = [value] if self.stacked else value.flatten(0, len(self.lead) - 1)
+            for tensors, new in zip(own, values, strict=True):
+                tensors[name].copy_(new)
         return self
 
 

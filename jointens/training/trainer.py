@@ -103,7 +103,7 @@ class Trainer:
         self.epoch_total, self.epoch_seen = torch.zeros_like(self.total, dtype=torch.float64), 0
         self.best_loss = torch.full_like(self.total, torch.inf)
         self.best_epoch = torch.zeros_like(self.run_data)
-        self.best_weights = {name: value.clone() for name, value in self._weights().items()}
+        self.best_weights = {name: value.clone() for name, value in self._weights()}
         self._random: dict[str, Tensor] | None = None  # where the streams of dropout masks are to go on
 
     def run(self) -> list[TrainedRun]:
@@ -169,7 +169,7 @@ class Trainer:
         better = val["ensemble"] < self.best_loss  # (R,); never true for NaN
         self.best_loss = torch.where(better, val["ensemble"], self.best_loss)
         self.best_epoch = torch.where(better, len(self.history), self.best_epoch)
-        for name, value in self._weights().items():  # (R, M, ...)
+        for name, value in self._weights():  # (R, M, ...)
             best = self.best_weights[name]
             torch.where(better.view(-1, *[1] * (value.ndim - 1)), value, best, out=best)
         self.goes_on = self.schedule.after_validation(self.schedule.depends_on_validation and bool(better.all()))
@@ -216,10 +216,10 @@ class Trainer:
             outputs = self.ensemble(inputs) if self.ensemble.runs else self.ensemble(inputs[0]).unsqueeze(0)
         return outputs.float()
 
-    def _weights(self) -> dict[str, Tensor]:
-        """The ensemble's weights with the leading axes (R, M)."""
-        weights = self.ensemble.weights()
-        return weights if self.ensemble.runs else {name: value.unsqueeze(0) for name, value in weights.items()}
+    def _weights(self) -> Iterator[tuple[str, Tensor]]:
+        """The ensemble's weights, one after the other, with the leading axes (R, M)."""
+        for name, value in self.ensemble.named_weights():
+            yield name, value if self.ensemble.runs else value.unsqueeze(0)
 
     def evaluate(self, part: Any) -> dict[str, Tensor]:
         """Measure the learners on a part of the data, one of the loader's; see `measure`."""

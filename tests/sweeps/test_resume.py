@@ -96,7 +96,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_files(toy, tmp_path, monkeypa
     "keys",
     [
         {"validate_every": None, "lr_switch": [1, 2]},
-        {"validate_every": 4, "workers": 2, "num_epochs": 2},  # of 6 steps: two of each epoch belong to no validation of it
+        {"validate_every": 4, "workers": 2, "num_epochs": 2},  # of 6 steps: the last two are in no validation
         {"base_learner": "MobileNet_IN", "num_epochs": 2},  # with batch-norm
         {"dataset": "CIFAR-10"},
         {"scheduler": "Linear", "lr_switch": 3, "optimiser": "Adam", "learning_rate": 0.001},
