@@ -13,12 +13,15 @@ import pytest
 ROOT = Path(__file__).parent
 
 # The order in which files start. Those that take long are first, so that no worker is left with one of them at the end.
-# The kernel of `codependence` grows to 2 GB while it trains: beside it runs what needs little memory.
+# The kernel of `codependence` grows to 2 GB in its first 45 s: beside it runs what needs little memory.
 FIRST = (
     "notebooks/codependence.ipynb",
-    "tests/theory/test_gradients.py",
+    "tests/theory/",
+    "tests/losses/",
+    "tests/diagnostics/",
     "tests/repository/test_executed.py",
     "tests/data/test_loaders.py",
+    "tests/reports/",
     "notebooks/imagenet.ipynb",
     "notebooks/beta_sweep.ipynb",
     "tests/repository/test_browser.py",

@@ -107,7 +107,7 @@ def readme_commands():
 
 # What is added to a command so that it trains in seconds; its own arguments stand.
 FEW = {"papermill": '-p num_epochs 2 -p seeds "[0, 1]"', "diabetes.yml": 'num_epochs=2 "seeds=[0,1]"'}
-FEW_IMAGES = "train_size=40 val_size=20 test_size=20 num_epochs=1 num_learners=2 beta_vals=1 seeds=0 device=cpu"
+FEW_IMAGES = "train_size=10 val_size=10 test_size=10 num_epochs=1 num_learners=2 beta_vals=1 seeds=0 device=cpu"
 
 
 @pytest.fixture(scope="module")
