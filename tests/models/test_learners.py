@@ -155,8 +155,7 @@ def test_every_combination_trains_two_steps(name, optimiser, small_sets, monkeyp
         )  # fmt: skip
         trainer, steps = make_trainer(experiment, experiment.cells), []
         before = {key: value.clone() for key, value in trainer.ensemble.weights().items()}
-        step = trainer.optimiser.step
-        trainer.optimiser.step = lambda step=step, steps=steps: (steps.append(1), step())
+        trainer.optimiser.register_step_post_hook(lambda *_, steps=steps: steps.append(1))
         (cell,) = trainer.run()
         assert len(steps) == 2
         assert cell.history["learning_rate"] == pytest.approx(RATES[scheduler])
