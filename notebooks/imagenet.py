@@ -135,8 +135,9 @@ imagenet.losses(results, seed=experiment.seeds[0])
 table1.table(evaluated)
 
 # %% [markdown]
-# The numbers are of one seed, which sets no interval. Two β of one seed share initial weights, order and crops, so a large
-# difference is β's; a difference of a point or two in accuracy, a few of the validation images, may be chance.
+# The numbers are of one seed, which sets no interval. Two β of one seed share initial weights, order and crops, and yet
+# rounding alone moves them: on another processor the same joint run was right on twelve points more of the validation
+# images. On both it was behind independent training; how far behind, one seed cannot tell.
 #
 # (sec-imagenet-scale)=
 # ## At full scale
