@@ -24,6 +24,7 @@ QUIET = [
     "--host-resolver-rules=MAP * ~NOTFOUND",
 ]
 LOCAL = ("file:", "data:", "blob:")
+LATER = 200  # milliseconds in which a page that is there may still do something wrong
 
 
 def pages() -> list[str]:
@@ -50,7 +51,7 @@ def faults(browser, paths: list[Path], width: int) -> dict[Path, list[str]]:
     page.on("pageerror", lambda error: found.append(f"script: {error}"))
     for path in paths:
         found.clear()
-        page.goto(path.as_uri())  # and loads; scripts that ask later than that are found in the pages' text
+        page.goto(path.as_uri())
         told[path] = [*seen(page), *found]
     page.close()
     return told
@@ -59,6 +60,7 @@ def faults(browser, paths: list[Path], width: int) -> dict[Path, list[str]]:
 def seen(page) -> list[str]:
     """What is wrong in a page when its formulas are typeset and its fonts and images are there."""
     page.evaluate("async () => { await window.MathJax?.startup?.promise; await document.fonts.ready }")
+    page.wait_for_timeout(LATER)  # scripts that ask later than that are found in the pages' text
     return page.evaluate(
         """async () => {
             const told = [];
@@ -135,6 +137,10 @@ def test_a_search_finds_its_page(browser, html):
         ('<img src="https://example.org/a.png">', "asks for https://example.org/a.png"),
         ("<script>console.error('oops')</script>", "console: oops"),
         ("<script>nobody.knows()</script>", "script: nobody is not defined"),
+        (
+            "<script>setTimeout(() => fetch('https://example.org/late'), 100)</script>",
+            "asks for https://example.org/late",
+        ),
         (r'<p class="math">\(x^2\)</p>', "not typeset"),
         ("<p>the square $x^2$</p>", "left as it was typed: the square"),
         ("<mjx-container><mjx-mtext style='color: red'>oops</mjx-mtext></mjx-container>", "bad formula"),
