@@ -12,8 +12,6 @@ import jointens
 from jointens import InputError, Results
 from jointens.authors import convert
 
-# ---- what is refused
-
 
 def refused(source, tmp_path, **overrides):
     """The message; nothing is written."""

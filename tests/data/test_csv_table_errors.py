@@ -9,8 +9,6 @@ from jointens import InputError
 from jointens.cli import main
 from jointens.data.csv_table import _parsed
 
-# ---- what may be wrong
-
 COLUMNS = "its columns are area, city, garden, one, price"
 OWN = "has its own, only csv:PATH takes one"
 NAMES = (

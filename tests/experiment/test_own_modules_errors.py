@@ -8,8 +8,6 @@ from own_modules import experiment
 import jointens
 from jointens import InputError
 
-# ---- what may be wrong
-
 DATA_ERRORS = {
     "return 1 / 0": r"raises ZeroDivisionError: division by zero \(my_module.py, line \d+\)",
     "return None": r"returned a value of type NoneType; allowed are three parts, train, val and test, each a",

@@ -9,8 +9,6 @@ from checkout import ROOT
 from own_modules import BLOCKS, OWN, SMALL
 from torch import nn
 
-# ---- additions to the library, as CONTRIBUTING.md says
-
 
 def test_contributing_has_a_block_for_each_addition():
     assert set(BLOCKS) == {

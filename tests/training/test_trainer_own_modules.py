@@ -11,8 +11,6 @@ from jointens import Ensemble
 from jointens.data import TorchLoader
 from jointens.training import Schedule, Trainer, make_optimiser
 
-# ---- without an experiment: modules and DataLoaders of one's own
-
 
 class Net(nn.Module):
     """No chain of layers: the hidden layer is added to its input."""
