@@ -1,6 +1,8 @@
 """The command line: `jointens`, or `python -m jointens`.
 
 jointens run PROFILE.yml key=value …            train the sweep of a profile
+jointens run --jobs 4 PROFILE.yml               the same by four processes of this machine
+jointens run --launcher slurm PROFILE.yml       the same as a Slurm job array
 jointens run --released FOLDER key=value …      the same for a configuration of the authors' repository
 jointens show RESULTS|FILE key=value …          is this ensemble colluding? a diagnosis of stored outputs
 jointens convert RESULTS OUT key=value …        results of ours in the authors' format, or of theirs in ours
@@ -128,14 +130,18 @@ def _command(arguments: list[str] | None) -> Path | str:
 
 
 def _run(given: argparse.Namespace, words: Sequence[str]) -> Path:
-    if given.released is None:
+    read, source = read_experiment, given.released
+    if source is None:
         if not words:
             raise InputError(f"run needs PROFILE.yml, or --released FOLDER (see {NAME} run --help)")
-        profile, *words = words
-        return run(Experiment.from_profile(profile, **parse_keys(words, f"{NAME} run"))).folder
-    if words and "=" not in words[0]:
+        read, (source, *words) = Experiment.from_profile, words
+    elif words and "=" not in words[0]:
         raise InputError(f"--released stands in place of a profile; {words[0]!r} is one too many")
-    return run(read_experiment(given.released, **parse_keys(words, f"{NAME} run"))).folder
+    options = {name: value for name in ("jobs", "launcher") if (value := getattr(given, name)) is not None}
+    experiment = read(source, **parse_keys(words, f"{NAME} run") | options)
+    if given.wait and experiment.launcher == "local":
+        raise InputError("--wait is for launcher=slurm; without it run waits anyway")
+    return run(experiment, wait=given.wait).folder
 
 
 def _show(given: argparse.Namespace, words: Sequence[str]) -> str:
@@ -178,6 +184,13 @@ def _parser() -> Parser:
         help="in place of a profile: experiment.json and optim.json of the authors' repository\n"
         "(src/configs/sweep there), with data.json beside them or in the folder above;\n"
         "where probs is false, give average=scores or average=released",
+    )  # fmt: skip
+    run.add_argument("--jobs", metavar="N", help="the key jobs: processes that train side by side")
+    run.add_argument("--launcher", metavar="NAME", help="the key launcher: local, or slurm for a job array")
+    run.add_argument(
+        "--wait", action="store_true",
+        help="with slurm: wait until all is trained, and show how far it is; without it run ends as\n"
+        "soon as the job is submitted",
     )  # fmt: skip
     show = add(_show, "RESULTS|FILE", "is this ensemble colluding? a diagnosis of stored outputs")
     show.add_argument(

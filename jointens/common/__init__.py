@@ -3,6 +3,7 @@
 errors.py         InputError, the error of a user's mistake
 paths.py          default folders: runs, data, published results, profiles
 files.py          files and folders that are written completely or not at all
+locks.py          lock files
 numbers.py        the largest number that is accepted
 names.py          unknown names, and the nearest known one
 own_sources.py    names of the user's own tables and functions, and fingerprints of their files
@@ -15,6 +16,7 @@ device.py         devices, precision, CUDA streams
 from .device import PRECISIONS, autocast, choose_device, side_by_side, warn_if_emulated, working_on
 from .errors import InputError
 from .files import read_npz, remove_leftovers, whole_folder, write_atomically
+from .locks import is_file_of, is_locked, lock_file, try_lock
 from .names import check_names, unknown_name
 from .numbers import LARGEST
 from .own_functions import IMPORT, OwnFunction, fingerprint_of, load_function
@@ -34,8 +36,8 @@ from .yaml_json import dump_yaml, read_json_object, read_yaml, read_yaml_file, r
 __all__ = [
     "CSV", "IMPORT", "LARGEST", "PRECISIONS", "InputError", "OwnFunction", "absolute_name", "autocast", "check_names",
     "check_unchanged", "choose_device", "default_data_root", "default_out", "derived_seed", "dump_yaml", "expanded",
-    "fingerprint_of", "folder_name", "generator", "load_function", "paper_values_file", "profiles_root",
-    "published_root", "read_json_object", "read_npz", "read_yaml", "read_yaml_file", "read_yaml_texts",
-    "remove_leftovers", "repository", "short_name", "side_by_side", "table_path", "unknown_name", "warn_if_emulated",
-    "whole_folder", "working_on", "write_atomically",
+    "fingerprint_of", "folder_name", "generator", "is_file_of", "is_locked", "load_function", "lock_file",
+    "paper_values_file", "profiles_root", "published_root", "read_json_object", "read_npz", "read_yaml",
+    "read_yaml_file", "read_yaml_texts", "remove_leftovers", "repository", "short_name", "side_by_side", "table_path",
+    "try_lock", "unknown_name", "warn_if_emulated", "whole_folder", "working_on", "write_atomically",
 ]  # fmt: skip

@@ -55,6 +55,9 @@ class Experiment(Keys):
             raise InputError(f"loss is {self.loss}; {name} allows {dataset.loss}")
         if self.validate_every and self.validate_every > self.steps_per_epoch:
             raise InputError(f"validate_every is {self.validate_every}; an epoch has only {self.steps_per_epoch} steps")
+        for key in self.names():
+            if key.startswith("slurm_") and getattr(self, key) is not None and self.launcher != "slurm":
+                raise InputError(f"{key} is {getattr(self, key)}; it needs launcher=slurm")
         object.__setattr__(self, "loss", dataset.loss)
         return self
 

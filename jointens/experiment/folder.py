@@ -5,6 +5,7 @@
 <out>/<tag>/cells/beta=0.2,seed=3.npz    its learners' outputs            (store_outputs)
 <out>/<tag>/cells/….safetensors          its weights at the best epoch    (save_weights)
 <out>/<tag>/unfinished/….json, ….pt      of a cell in training: its history so far, and what it goes on from
+<out>/<tag>/unfinished/….claim, ….grid   who trains what, and which grids were asked for: see jointens.sweeps
 <out>/<tag>/results.csv                  the cells as a table with the authors' fifteen columns
 """
 

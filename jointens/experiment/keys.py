@@ -152,6 +152,29 @@ class Keys:
     stack: bool | None = Field(
         None, description="many runs as one tensor program; none: if that is faster", json_schema_extra=RUN
     )
+    jobs: Positive | None = Field(
+        None, description="processes that train cells side by side, with one thread or one GPU each; 1: this process "
+        "alone, with all threads; none: one for each core or GPU, where there are cells for them. With Slurm, tasks "
+        "that run at once; none: all", json_schema_extra=RUN,
+    )  # fmt: skip
+    launcher: Literal["local", "slurm"] = Field(
+        "local", description="who starts processes: local, this machine, or slurm, as a job array with a task for each "
+        "cell or stack of cells", json_schema_extra=RUN,
+    )  # fmt: skip
+    slurm_partition: Annotated[str, Field(pattern=r"^[\w.,-]+$")] | None = Field(
+        None, description="partition; none: Slurm's default", json_schema_extra=RUN
+    )
+    slurm_time: Positive | None = Field(
+        None, description="minutes for a task, after which it is queued again and goes on; none: 240",
+        json_schema_extra=RUN,
+    )  # fmt: skip
+    slurm_gpus: Positive | None = Field(None, description="GPUs of a task; none: no GPU", json_schema_extra=RUN)
+    slurm_cpus: Positive | None = Field(
+        None, description="cores of a task, for the processes that read images; none: 1", json_schema_extra=RUN
+    )
+    slurm_memory: Positive | None = Field(
+        None, description="memory of a task in GB; none: Slurm's default", json_schema_extra=RUN
+    )
     execution: Literal[tuple(EXECUTION_MODES)] | None = Field(
         None, description="how a training step is run; none: graph on a GPU, eager on a CPU", json_schema_extra=RUN
     )

@@ -11,8 +11,9 @@ import numpy as np
 from ..analysis import StoredOutputs, stored_outputs
 from ..common import InputError, check_names, expanded, read_npz
 from ..diagnostics import Report, diagnose
-from ..experiment import Cell, canonical_beta, check_value
+from ..experiment import Cell, Results, canonical_beta, check_value
 from ..losses import AVERAGES, LOSSES
+from ..sweeps import describe_progress
 
 # The keys that are allowed, with their types.
 SWEEP_KEYS = {"beta": float, "seed": str, "checkpoint": str}
@@ -21,6 +22,8 @@ ARRAY_KEYS = {"loss": Literal[LOSSES], "average": Literal[AVERAGES]}
 
 def diagnose_stored(source: str | os.PathLike, /, **keys: Any) -> str:
     """Diagnose a stored ensemble, as `diagnose` does, and return the report as text.
+
+    Of a results folder that is not finished, what is done, in work and missing stands above it.
 
     Args:
         source: a results folder, or a file in the authors' format (`deep_ensemble_*.json`); or an .npz file with the
@@ -42,7 +45,19 @@ def diagnose_stored(source: str | os.PathLike, /, **keys: Any) -> str:
         source = source.parent.parent
     if not source.exists():
         raise InputError(f"{source} is not there; allowed are a results folder, an .npz file or deep_ensemble_*.json")
+    if progress := _progress(source):
+        try:
+            return f"{progress}\n\n{_diagnose_sweep(stored_outputs(source), **choice)}"
+        except InputError:
+            if choice:
+                raise
+            return progress  # what can be diagnosed is not there yet
     return _diagnose_sweep(stored_outputs(source), **choice)
+
+
+def _progress(source: Path) -> str:
+    """Return what of a results folder is done, in work and missing; "" of other sources, and of what is finished."""
+    return describe_progress(Results.at(source)) if (source / "experiment.yml").exists() else ""
 
 
 def _read_keys(keys: dict[str, Any], types: dict[str, Any]) -> dict[str, Any]:

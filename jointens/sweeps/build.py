@@ -5,6 +5,7 @@ Everything below takes plain values and objects; nothing below knows what an exp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ from ..training import EXECUTION_MODES, Schedule, Trainer, choose_execution, mak
 # Parameters, over all runs and learners, that one stack may hold: with gradients, momentum and the best checkpoint
 # four times as many numbers are kept, so this is about half a gigabyte.
 STACK_PARAMETERS = 32_000_000
+# Floating-point operations of a grid's training above which it is divided into two stacks at least, so that two
+# processes can train it: some ten seconds of one core. Below, starting processes takes longer than they save.
+WORTH_DIVIDING = 3e11
 
 
 def load_data(experiment: Experiment, seed: int) -> Data:
@@ -121,7 +125,11 @@ def make_schedule(experiment: Experiment) -> Schedule:
 
 
 def stack_size(experiment: Experiment) -> int:
-    """Return how many runs train as one tensor program: decided by the experiment alone, never by the machine."""
+    """Return how many runs train as one tensor program, at most: at most half of the grid where that takes long.
+
+    The last bits of a run can depend on the others in its stack. So this is decided by the experiment alone, and never
+    by the number of processes or cores.
+    """
     if make_schedule(experiment).depends_on_validation:  # then each run has a rate of its own
         return 1
     # Of image learners it is the activations that are large, not the weights: one run at a time.
@@ -129,7 +137,10 @@ def stack_size(experiment: Experiment) -> int:
         return 1
     if not _without_weights(make_ensemble, experiment).stacked:
         return 1
-    return max(1, STACK_PARAMETERS // num_parameters(experiment))
+    parameters, cells = num_parameters(experiment), len(experiment.cells)
+    work = 6 * parameters * experiment.sizes[0] * experiment.num_epochs * cells
+    size = cells if work < WORTH_DIVIDING else math.ceil(cells / 2)
+    return max(1, min(size, STACK_PARAMETERS // parameters))
 
 
 def make_trainer(experiment: Experiment, cells: Sequence[Cell], **options: Any) -> Trainer:

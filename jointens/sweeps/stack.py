@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tqdm import tqdm
-
 from ..experiment import Cell, CellRecord, Results
 from ..training import Checkpoint, TrainedRun, Trainer
+
+# Called with the stack, the number of its validations so far, and the mean validation losses; without losses where it
+# goes on from a checkpoint.
+Report = Callable[[Sequence[Cell], int, dict[str, float]], None]
 
 
 class OutOfTime(Exception):
@@ -21,10 +22,10 @@ def train_stack(
     make_trainer: Callable[..., Trainer],
     stack: Sequence[Cell],
     results: Results,
-    bar: tqdm,
     describe: Callable[..., dict[str, Any]],
     checkpoint: Checkpoint | None,
     deadline: Deadline,
+    report: Report,
 ) -> None:
     """Train a stack and write its cells; whatever training held is free when this returns.
 
@@ -32,29 +33,26 @@ def train_stack(
         make_trainer: makes the trainer of the stack for `on_validation=`.
         stack: its cells.
         results: the folder; cells that it holds already are not written again.
-        bar: moves with each validation.
         describe: makes the provenance for `seconds=`.
         checkpoint: of a stack of a single cell, from which it goes on; None for others.
         deadline: checked after each validation.
+        report: called after each validation, and before the first one of a stack that goes on.
 
     Raises:
         OutOfTime: as `Deadline` says.
     """
-    before, begun = bar.n, time.monotonic()
+    begun = time.monotonic()
 
     def on_validation(trainer: Trainer, number: int, losses: dict[str, float]) -> None:
         if checkpoint and checkpoint.write_if_due(trainer):
             (trained,) = trainer.so_far()
             results.write_unfinished(_record(stack[0], trained, describe(seconds=checkpoint.spent())))
         deadline.check(number)
-        bar.set_postfix({f"val {name}": f"{value:.4f}" for name, value in losses.items()}, refresh=False)
-        bar.update(before + number - bar.n)
+        report(stack, number, losses)
 
     trainer = make_trainer(on_validation=on_validation)
     if checkpoint and checkpoint.load_into(trainer):
-        if not bar.disable:
-            bar.write(f"{bar.desc}: {stack[0]} goes on after {len(trainer.history)} validations", file=sys.stderr)
-        bar.update(len(trainer.history))
+        report(stack, len(trainer.history), {})
     trained = trainer.run()
     seconds = checkpoint.spent() if checkpoint else time.monotonic() - begun
     cell_provenance = describe(seconds=seconds)

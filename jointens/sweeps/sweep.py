@@ -1,87 +1,91 @@
-"""The grid β × seed: what is done is loaded, what is missing is trained, in stacks where that is faster."""
+"""The grid β × seed: what is done is loaded, what is missing is trained, in this process or by several."""
 
 from __future__ import annotations
 
-import functools
 import sys
+import time
 import warnings
 
-from tqdm import tqdm
-
-from ..common import InputError, choose_device, warn_if_emulated
+from ..common import choose_device, warn_if_emulated
 from ..experiment import Experiment, Results
-from ..training import Checkpoint, choose_execution
-from .build import load_data, make_trainer, stack_size
+from ..training import choose_execution
+from . import slurm
+from .build import load_data, stack_size
+from .claims import Claims
+from .grids import forget_finished_grids, note_grid
+from .local import choose_jobs, train_by_workers
 from .plan import plan
-from .provenance import provenance
-from .stack import Deadline, train_stack
-
-CHECKPOINT_SECONDS = 60  # from one checkpoint to the next, at least, where a validation takes little
+from .progress import Progress
+from .worker import LOOK_SECONDS, Worker, missing_cells, work
 
 
-def run(experiment: Experiment, *, progress: bool = True, deadline: float | None = None) -> Results:
+def run(experiment: Experiment, *, progress: bool = True, deadline: float | None = None, wait: bool = True) -> Results:
     """Train the cells of the grid that are not in the results folder yet, and return the results of all.
 
     Stopped at any moment and called again, it ends with the same files as if it had not been stopped, but for what
-    stands under `provenance`; on a GPU, but for rounding as well.
+    stands under `provenance`; on a GPU, but for rounding as well. Several may run on one folder at once, also on
+    several machines that share it: each cell is trained by one of them, and all wait until all is done.
 
     Args:
-        experiment: the grid and its setting.
-        progress: a bar on standard error with the mean validation losses and the time left.
-        deadline: a time of `time.monotonic`, in seconds, by which all of it has to be finished.
+        experiment: the grid and its setting; its keys `jobs` and `launcher` say by which processes it is trained.
+        progress: a bar on standard error with the cells done, the mean validation losses and the time left.
+        deadline: a time of `time.monotonic`, in seconds, by which all of it has to be finished; of this machine alone.
+        wait: with the launcher slurm, wait until all is done; otherwise the results of what is done so far come back
+            as soon as the job is submitted.
 
     Raises:
         jointens.sweeps.OutOfTime: a stack would not be finished by the deadline, as its validations so far tell.
-        InputError: the folder holds another experiment or cannot be written, or the device is not here. Nothing is
-            trained then. Or an image is damaged, or a checkpoint; what was finished before is kept.
+        InputError: the folder holds another experiment or cannot be written, or the device or launcher is not here.
+            Nothing is trained then. Or an image is damaged, or a checkpoint; what was finished before is kept.
     """
-    device = choose_device(experiment.device)
-    execution = choose_execution(experiment.execution, device)
+    by_slurm = experiment.launcher == "slurm"
+    if by_slurm:
+        slurm.check_slurm()
+    else:
+        device = choose_device(experiment.device)
+        choose_execution(experiment.execution, device)
     results = Results(experiment)
     if max(experiment.beta_vals) > 1:
         warnings.warn("beta > 1: the objective is unbounded below, training may diverge", stacklevel=2)
-    missing = [cell for cell in experiment.cells if not results.is_done(cell)]
+    missing = missing_cells(results)
     for cell in filter(results.is_done, experiment.cells):
         results.forget_unfinished(cell)  # that a process which was killed has left
-    stacks = plan(missing, results.all_records(), stack_size(experiment)) if missing else []
-    if stacks:
+    if missing:
         for note in experiment.about_data.notes:
             print(f"jointens: {experiment.data_name}: {note}", file=sys.stderr)
-        load_data(experiment, stacks[0][0].seed)  # missing data are found before anything is written
+        load_data(experiment, missing[0].seed)  # missing data are found before anything is written
         results.prepare()
-        warn_if_emulated(experiment.precision, device)
-    validations = None if experiment.max_patience else experiment.num_validations  # or patience ends it
-    bar = tqdm(
-        total=validations and len(stacks) * validations,
-        desc=experiment.name,
-        unit="validation" if experiment.validate_every else "epoch",
-        disable=not (progress and stacks),
-        dynamic_ncols=True,
-    )
-    with bar:
-        for number, stack in enumerate(stacks):
-            if bar.total:
-                bar.n = number * validations
-            make = functools.partial(make_trainer, experiment, stack)
-            describe = functools.partial(provenance, device, execution, stack)
-            checkpoint = _checkpoint(results, stack) if len(stack) == 1 else None
-            try:
-                train_stack(make, stack, results, bar, describe, checkpoint, Deadline(validations, deadline))
-            except ValueError as error:
-                if "more than 1 value per channel" not in str(error):
-                    raise
-                raise InputError(
-                    f"a batch of {experiment.data_name} has one example, which {experiment.base_learner} "
-                    "with its batch-norm cannot be trained on; choose another batch_size or train_size"
-                ) from error
+        note_grid(results)
+        stacks = len(plan(missing, results.all_records(), stack_size(experiment)))
+        with Progress(results, missing, enabled=progress and (wait or not by_slurm)) as bar:
+            if by_slurm:
+                tasks = slurm.submit(_worker(results), results, stacks)
+                bar.say(f"jointens: submitted job {slurm.array_id(tasks)}, {len(tasks)} tasks")
+                if not wait:
+                    return results
+                slurm.follow(tasks, results, bar)
+            else:
+                warn_if_emulated(experiment.precision, device)
+                jobs = choose_jobs(experiment.jobs, device, stacks)
+                if jobs > 1:
+                    train_by_workers(_worker(results, deadline), results, jobs, bar, device)
+                _train_here(results, bar, deadline)
+    forget_finished_grids(results)
     results.write_csv()
     return results
 
 
-def _checkpoint(results: Results, stack: list) -> Checkpoint:
-    """The checkpoint of a stack of a single cell."""
-    (cell,), experiment = stack, results.experiment
-    wait = experiment.checkpoint_seconds
-    if wait is None:
-        wait = 0 if experiment.about_data.files else CHECKPOINT_SECONDS
-    return Checkpoint(results.unfinished_path(cell, ".pt"), name=f"{experiment.hash} {cell}", wait=wait)
+def _train_here(results: Results, bar: Progress, deadline: float | None) -> None:
+    """Train what is missing in this process, and wait for what others train."""
+    claims = Claims(results.folder)
+    while missing_cells(results):
+        work(results, report=bar.report, deadline=deadline)
+        bar.look(claims)
+        if missing_cells(results):
+            time.sleep(LOOK_SECONDS)
+
+
+def _worker(results: Results, deadline: float | None = None) -> Worker:
+    experiment = results.experiment
+    keys = {name: getattr(experiment, name) for name in experiment.names()}
+    return Worker(keys, experiment.hash, str(results.folder.absolute()), list(sys.path), deadline=deadline)

@@ -103,7 +103,7 @@ def test_the_command_tells_each_file_and_at_last_the_folder(clone, tmp_path, cap
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--missing", "average=scores"], "average is fixed; free are data_root, download, device, stack, execution,"),
+        (["--missing", "average=scores"], "average is fixed; free are data_root, download, device, stack, jobs,"),
         (["--missing", "seeds=[0]"], "seeds is fixed; free are "),
         (["--missing", "minutes=5"], "unknown key 'minutes'"),
         (["--missing", "data=x"], "unknown key 'data'; the nearest known one is 'dataset'"),

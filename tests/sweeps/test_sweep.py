@@ -18,7 +18,7 @@ from jointens import Cell, InputError, Results
 from jointens.common import read_yaml
 from jointens.data import load_data
 from jointens.experiment import AUTHORS_COLUMNS
-from jointens.sweeps import build, sweep
+from jointens.sweeps import build, worker
 
 
 def run(experiment):
@@ -41,13 +41,13 @@ def trained_cells(monkeypatch):
     """The cells that were trained since the test began, stack by stack."""
     stacks = []
 
-    make = sweep.make_trainer
+    make = worker.make_trainer
 
     def spy(experiment, cells, **options):
         stacks.append(list(cells))
         return make(experiment, cells, **options)
 
-    monkeypatch.setattr(sweep, "make_trainer", spy)
+    monkeypatch.setattr(worker, "make_trainer", spy)
     return stacks
 
 
@@ -195,7 +195,8 @@ def test_a_file_is_there_whole_or_not_at_all(tiny, monkeypatch):
         run(experiment)
     results = Results(experiment)
     assert not any(results.is_done(cell) for cell in experiment.cells)
-    assert {path.name for path in results.folder.rglob("*")} == {"cells", "experiment.yml"}
+    names = {path.name for path in results.folder.rglob("*") if path.suffix != ".grid"}
+    assert names == {"cells", "experiment.yml", "unfinished"}
 
 
 def test_outputs_and_weights_are_left_out_on_request(tiny):

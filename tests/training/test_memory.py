@@ -22,7 +22,7 @@ from recording import record
 import jointens
 from jointens import Experiment
 from jointens.data import Data, Split
-from jointens.sweeps import build, sweep
+from jointens.sweeps import build, sweep, worker
 from jointens.training import Trainer
 
 NUMBER = 6  # of cells
@@ -54,7 +54,7 @@ def random_images(experiment, seed):
 def measure_cells(recorder, *, steps):
     """Train ResNet18 cells in one sweep with the collector off, and print the memory after each cell, in MiB."""
     gc.disable()
-    make, started = sweep.make_trainer, []
+    make, started = worker.make_trainer, []
 
     def measured(experiment, cells, **options):
         if started:
@@ -66,7 +66,7 @@ def measure_cells(recorder, *, steps):
         trainer.step.record = recorder
         return trainer
 
-    sweep.make_trainer, sweep.load_data, build.load_data = measured, random_images, random_images
+    worker.make_trainer, sweep.load_data, build.load_data = measured, random_images, random_images
     with tempfile.TemporaryDirectory() as out:
         experiment = Experiment(
             dataset="CIFAR-10", base_learner="ResNet18", num_learners=2, train_size=4 * steps, val_size=4, test_size=4,
@@ -102,7 +102,7 @@ def kept(monkeypatch):
     """Train a sweep with the collector off; returns how many cells it had, and which of their objects are left."""
 
     def kept(experiment, recorder=None):
-        make, references = sweep.make_trainer, []
+        make, references = worker.make_trainer, []
 
         def noted(experiment, cells, **options):
             trainer = make(experiment, cells, **options)
@@ -112,7 +112,7 @@ def kept(monkeypatch):
             references.append([weakref.ref(part) for part in objects])
             return trainer
 
-        monkeypatch.setattr(sweep, "make_trainer", noted)
+        monkeypatch.setattr(worker, "make_trainer", noted)
         gc.collect()
         gc.disable()
         try:
