@@ -32,7 +32,7 @@ from measured import device_name, seconds
 import jointens
 from jointens.common import choose_device
 from jointens.models import seeded_learners
-from jointens.sweeps import load_data, make_learner, sweep
+from jointens.sweeps import load_data, make_learner, worker
 from jointens.training import Trainer, trainer
 
 
@@ -72,7 +72,7 @@ PHASES = {  # by the function that does it, and where that is looked up
     (Trainer, "train_steps"): "forward, backward and step",
     (Trainer, "_outputs"): "outputs for validation and test",
     (trainer, "measure"): "losses and accuracies of those",
-    (sweep, "make_trainer"): "data, initial weights",
+    (worker, "make_trainer"): "data, initial weights",
 }
 
 

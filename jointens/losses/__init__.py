@@ -22,10 +22,12 @@ from .decomposition import (
     ensemble_output,
     ensemble_output_unchecked,
     joint_objective,
+    objective_unchecked,
 )
 
 __all__ = [
     "AVERAGES", "DIVERGENCES", "LOSSES", "Decomposition", "Divergence", "Domain", "at_least_float32", "bregman_mean",
     "check_ensemble", "check_names", "check_outputs", "check_targets", "decompose", "decompose_bregman",
     "decompose_unchecked", "ensemble_output", "ensemble_output_unchecked", "joint_objective",
+    "objective_unchecked",
 ]  # fmt: skip

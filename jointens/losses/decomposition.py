@@ -130,15 +130,28 @@ def decompose_unchecked(
     outputs: Tensor, targets: Tensor, *, loss: str, average: str, weights: Tensor | None = None
 ) -> Decomposition:
     """Run `decompose` without its checks; names must be known and shapes must fit."""
-    outputs = at_least_float32(outputs)
+    return _decomposed(outputs, targets, loss, average, weights, with_diversity=True)
+
+
+def objective_unchecked(outputs: Tensor, targets: Tensor, beta: float | Tensor, *, loss: str, average: str) -> Tensor:
+    """Compute `joint_objective` of `decompose_unchecked`, without the diversity, which it does not need: `(..., B)`."""
+    return joint_objective(_decomposed(outputs, targets, loss, average, None, with_diversity=False), beta)
+
+
+def _decomposed(
+    outputs: Tensor, targets: Tensor, loss: str, average: str, weights: Tensor | None, with_diversity: bool
+) -> Decomposition:
+    outputs, diversity = at_least_float32(outputs), None
     if loss == "squared_error":
         if targets.ndim < outputs.ndim - 1:
             targets = targets.unsqueeze(-1)  # (..., B) → (..., B, 1)
         mean = mean_over_learners(outputs, weights)  # (..., B, K)
+        if with_diversity:
+            diversity = mean_over_learners((outputs - mean.unsqueeze(-3)).square().sum(-1), weights, axis=-2)
         return Decomposition(
             individual=mean_over_learners((outputs - targets.unsqueeze(-3)).square().sum(-1), weights, axis=-2),
             ensemble=(mean - targets).square().sum(-1),
-            diversity=mean_over_learners((outputs - mean.unsqueeze(-3)).square().sum(-1), weights, axis=-2),
+            diversity=diversity,
         )
     if average == "released":  # probabilities are treated as scores: from here on it *is* score averaging
         outputs, average = outputs.softmax(-1), "scores"
@@ -146,11 +159,11 @@ def decompose_unchecked(
     scores = _ensemble_scores(outputs, log_p, average, weights)  # (..., B, K)
     own = _log_likelihood(log_p, targets.unsqueeze(-2))  # (..., M, B)
     joint = _log_likelihood(_log_softmax(scores), targets)  # (..., B)
-    if average == "scores":
+    if with_diversity and average == "scores":
         # mean_i KL(p̄ ‖ p_i) = −log Σ_k exp(mean_i log p_ik), without the difference of two large numbers that
         # mean_i lse(f_i) − lse(f̄), the same quantity, would be
         diversity = -mean_over_learners(log_p, weights).logsumexp(-1)
-    else:
+    elif with_diversity:
         diversity = mean_over_learners(joint.unsqueeze(-2) - own, weights, axis=-2)
     return Decomposition(individual=-mean_over_learners(own, weights, axis=-2), ensemble=-joint, diversity=diversity)
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.func import stack_module_state
 
 from ..common import derived_seed, side_by_side
-from .vectorized import Layers, chain_layers, forward_any, forward_chain
+from .manual_backward import KINDS, ManualBackward
+from .vectorized import Layers, chain_layers, does_more, forward_any, forward_chain
 
 
 def seeded_learners(make: Callable[[], nn.Module], num_learners: int, seed: int) -> list[nn.Module]:
@@ -146,6 +147,23 @@ class Ensemble(nn.Module):
     def _own_weights(self) -> dict[str, Tensor]:
         own = _tensors(self)
         return {name: own[flat] for flat, name in self._names.items()}
+
+    def manual_backward(self) -> ManualBackward | None:
+        """Return a way to train without autograd, with the same bits, or None where there is none.
+
+        It is for stacked chains of Flatten, Linear and ReLU on a CPU, not compiled, all of whose parameters are trained
+        and have no hooks.
+        """
+        if not self.stacked or self._layers is None or self._compiled or type(self).forward is not Ensemble.forward:
+            return None
+        parameters = list(self.parameters())
+        fits = (
+            {type(layer) for _, layer in self._layers} <= KINDS
+            and all(p.requires_grad and p.device.type == "cpu" for p in parameters)
+            and not any(p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters)
+            and not does_more(self)
+        )
+        return ManualBackward(self._layers, self._own_weights(), runs=self.runs is not None) if fits else None
 
     def weights(self) -> dict[str, Tensor]:
         """Return all parameters and buffers by the learner's own names, with leading axes `(M, ...)` or `(R, M, ...)`.

@@ -62,7 +62,7 @@ def chain_layers(learner: nn.Module) -> list[tuple[str, nn.Module]] | None:
         and len(layers) == len(learner)  # named_children gives a layer that is used twice but once
         and len({id(tensor) for tensor in tensors}) == len(tensors) == len(list(learner.parameters()))
         and all(_is_common(layer) for _, layer in layers)
-        and not any(map(_does_more, learner.modules()))
+        and not any(map(does_more, learner.modules()))
     )
     if not fits:
         return None
@@ -84,7 +84,7 @@ def _is_common(layer: nn.Module) -> bool:
     return type(layer) is nn.ReLU or not getattr(layer, "inplace", False)
 
 
-def _does_more(module: nn.Module) -> bool:
+def does_more(module: nn.Module) -> bool:
     """Check for hooks, or a forward of the module's own, with which a call does more than the class says."""
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return "forward" in vars(module) or any(getattr(module, name) for name in hooks)

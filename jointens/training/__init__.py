@@ -4,6 +4,7 @@ trainer.py        the loop
 trained.py        what a run leaves
 schedule.py       when the learning rate decays and when training stops
 optimiser.py      the optimisers by name
+take_step.py      gradients and a step of the optimiser, with autograd or without
 metrics.py        losses and accuracies
 execution.py      how a step is handed to the device
 graphed_step.py   a step recorded as a CUDA graph

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from ..common import autocast, working_on
 from ..data import Split
-from ..losses import check_names, decompose_unchecked, joint_objective
+from ..losses import check_names, objective_unchecked
 from ..models import Ensemble
 from .graphed_step import GraphedStep, cuda_graph
 from .metrics import mean_over, measure
 from .optimiser import make_optimiser
 from .schedule import Schedule
+from .take_step import step_down
 from .trained import TrainedRun, join_groups, moved, split_runs
 
 # Called after each validation with the trainer, the validation's number, from 1, and the mean losses over the runs.
@@ -89,11 +90,12 @@ class Trainer:
         self._averaging = {"loss": loss, "average": average}
         self.run_data = torch.tensor(data_of_run, device=self.device)  # (R,)
         self.betas = torch.tensor([float(b) for b in betas], device=self.device)  # (R,)
-        self.loss_factor = ensemble.num_learners if rate_per_learner else None
+        self.loss_factor = ensemble.num_learners if rate_per_learner else 1
         self.schedule = schedule or Schedule(0.1)
         weights, rate = ensemble.parameters(), self.schedule.rate
         self.optimiser = optimiser or make_optimiser("SGD", weights, learning_rate=rate, momentum=0.9)
         self.step = GraphedStep(record=cuda_graph if graph and self.device.type == "cuda" else None)
+        self._manual = ensemble.manual_backward() if precision == "float32" else None
         self.dropout_seed = dropout_seed
         self.epoch, self.steps, self.goes_on = 1, 0, True  # in which epoch training is, and after how many of its steps
         self.history: list[dict] = []
@@ -194,26 +196,22 @@ class Trainer:
     def _train_step(self, *item: Tensor) -> None:
         """Train on an item of the loader. Nothing waits for it."""
         objective = self._objective(self._of_runs(self.loader.batch(*item)))  # (R, B)
-        loss = objective.mean(-1).sum()
-        if self.loss_factor:
-            loss = loss * self.loss_factor
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimiser.step()
+        loss = objective.mean(-1).sum() * self.loss_factor
+        step_down(loss, self.optimiser, self._manual)
         self.total += objective.detach().sum(-1)
 
     def _of_runs(self, batch: Split) -> Split:
         """Give each run the batch of its seed: `(S, B, ...)` → `(R, B, ...)`, prepared for the learners."""
-        return Split(self.loader.prepare(batch.inputs)[self.run_data], batch.targets[self.run_data])
+        return Split(*(v.index_select(0, self.run_data) for v in (self.loader.prepare(batch.inputs), batch.targets)))
 
     def _objective(self, batch: Split) -> Tensor:
-        parts = decompose_unchecked(self._forward(batch.inputs), batch.targets, **self._averaging)
-        return joint_objective(parts, self.betas)
+        return objective_unchecked(self._forward(batch.inputs), batch.targets, self.betas, **self._averaging)
 
     def _forward(self, inputs: Tensor) -> Tensor:
         """Inputs `(R, B, ...)` → outputs `(R, M, B, K)`, float32 in every precision."""
+        learners = self._manual or self.ensemble
         with autocast(self.precision, self.device):
-            outputs = self.ensemble(inputs) if self.ensemble.runs else self.ensemble(inputs[0]).unsqueeze(0)
+            outputs = learners(inputs) if self.ensemble.runs else learners(inputs[0]).unsqueeze(0)
         return outputs.float()
 
     def _weights(self) -> Iterator[tuple[str, Tensor]]:
