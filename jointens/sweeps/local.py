@@ -19,7 +19,7 @@ from ..common import InputError, lock_file
 from ..experiment import Results
 from .claims import Claims
 from .progress import Progress
-from .worker import Worker, free_stacks, missing_cells
+from .worker import Worker, environment_of_workers, free_stacks, missing_cells
 
 if TYPE_CHECKING:
     import submitit
@@ -159,14 +159,9 @@ class Workers:
 @contextlib.contextmanager
 def _for_children() -> Iterator[None]:
     """Start processes that compute on one thread, and to whom Ctrl-C in the terminal means nothing."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        with environment_of_workers():
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before

@@ -15,7 +15,7 @@ from ..common import InputError
 from ..experiment import Experiment, Results
 from .claims import Claims
 from .progress import Progress
-from .worker import Worker, missing_cells
+from .worker import Worker, environment_of_workers, missing_cells
 
 if TYPE_CHECKING:
     import submitit
@@ -60,7 +60,7 @@ def submit(worker: Worker, results: Results, stacks: int) -> list[submitit.Job]:
         with contextlib.redirect_stderr(io.StringIO()):  # submitit prints Slurm's complaints, which the error has, too
             executor = submitit.SlurmExecutor(folder, max_num_timeout=ANY_NUMBER)
             executor.update_parameters(**_parameters(experiment))
-            with executor.batch():
+            with environment_of_workers(), executor.batch():
                 return [executor.submit(dataclasses.replace(worker, at_most=1)) for _ in range(stacks)]
     except (submitit.core.utils.FailedJobError, OSError, RuntimeError) as error:
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,21 @@ class Worker:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
+
+
+@contextlib.contextmanager
+def environment_of_workers() -> Iterator[None]:
+    """Start processes that compute on one thread, and find this package wherever it lies."""
+    package = Path(__file__).resolve().parents[2]
+    path = os.pathsep.join([os.fspath(package), *filter(None, [os.environ.get("PYTHONPATH")])])
+    before, changes = dict(os.environ), {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name in changes:
+            os.environ.pop(name)
+            os.environ.update({name: before[name]} if name in before else {})
 
 
 def _say_if_it_goes_on(stack: Sequence[Cell], number: int, losses: dict[str, float]) -> None:

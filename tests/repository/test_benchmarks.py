@@ -121,3 +121,21 @@ def test_hours_on_imagenet_are_arithmetic_and_reading(monkeypatch, capsys):
     for row, name in zip(rows, imagenet_hours.IMAGENET, strict=True):
         profile = (ROOT / "notebooks" / "profiles" / f"{name}.yml").read_text()
         assert row.learner in profile and "Estimated, not measured" in profile
+
+
+@pytest.mark.slow
+def test_workers_are_counted_and_drawn_and_leave_the_same_cells(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import workers
+
+    small = {"dataset": "digits", "hidden": [8], "num_learners": 2, "max_patience": 9, "num_epochs": 1}
+    monkeypatch.setattr(workers, "KEYS", small | {"train_size": 64, "beta_vals": [1], "seeds": [0, 1], "device": "cpu"})
+    figure = tmp_path / "figure.png"
+    words = ["workers.py", "--data-root", str(tmp_path), "--rounds", "1", "--figure", str(figure)]
+    monkeypatch.setattr(sys, "argv", words)
+    assert workers.main() == 0
+    told = capsys.readouterr().out
+    assert "round 1: all threads" in told and "the same cells, bit for bit" in told and figure.exists()
+    monkeypatch.setattr(workers, "run", lambda keys, jobs: (1.0, {"a cell": {"loss": jobs}}))
+    assert workers.main() == 1
+    assert "THE CELLS DIFFER" in capsys.readouterr().out

@@ -64,9 +64,9 @@ MpiDefault=none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 
-# Look for jobs to start every second; from SIGTERM to SIGKILL 5 s; show finished jobs for 10 minutes.
+# Look for jobs to start every second; from SIGTERM to SIGKILL 2 s; show finished jobs for 10 minutes.
 SchedulerParameters=sched_interval=1,batch_sched_delay=1,bf_interval=1
-KillWait=5
+KillWait=2
 MinJobAge=600
 ReturnToService=2
 

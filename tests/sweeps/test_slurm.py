@@ -112,7 +112,7 @@ def test_run_waits_for_the_cells_and_they_are_those_of_one_process(slurm, experi
 
 @pytest.mark.slow
 def test_a_preempted_task_goes_on_from_its_checkpoint(slurm, experiment, tmp_path):
-    ours = experiment(beta_vals=[1], num_epochs=60)
+    ours = experiment(beta_vals=[1], num_epochs=120)
     folder = submitted(ours, tmp_path)
     checkpoint = Results(ours).unfinished_path(ours.cells[0], ".pt")
     wait_for(checkpoint.exists)
@@ -130,7 +130,7 @@ def test_a_preempted_task_goes_on_from_its_checkpoint(slurm, experiment, tmp_pat
 @pytest.mark.slow
 def test_a_cancelled_job_leaves_nothing_broken(slurm, experiment, tmp_path):
     """Whoever waits for it is told; another run, without Slurm, goes on."""
-    ours = experiment(num_epochs=60)
+    ours = experiment(num_epochs=120)
     waiting = started(ours, tmp_path, "--wait")
     results = Results(ours)
     wait_for(results.unfinished_path(ours.cells[0], ".pt").exists)
@@ -143,7 +143,7 @@ def test_a_cancelled_job_leaves_nothing_broken(slurm, experiment, tmp_path):
         f"jointens: job {job} has ended, and 2 cells are missing, such as beta=0,seed=0; its messages"
     )
     assert "2 missing" in diagnose_stored(results.folder)
-    jointens.run(experiment(num_epochs=60, launcher="local", slurm_time=None, jobs=1), progress=False)
+    jointens.run(experiment(num_epochs=120, launcher="local", slurm_time=None, jobs=1), progress=False)
     assert cells_of(results.folder) == here(ours, tmp_path)
 
 

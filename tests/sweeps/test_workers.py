@@ -20,7 +20,7 @@ from jointens.common import profiles_root
 from jointens.sweeps import build, local, stack_size, worker
 from jointens.sweeps.claims import Claims
 
-KILLS = int(os.environ.get("JOINTENS_KILLS", "2"))  # of each kind
+KILLS = int(os.environ.get("JOINTENS_KILLS", "1"))  # of each kind
 MODULE = """
 import os, time
 import torch
