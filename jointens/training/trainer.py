@@ -106,6 +106,7 @@ class Trainer:
         self.best_loss = torch.full_like(self.total, torch.inf)
         self.best_epoch = torch.zeros_like(self.run_data)
         self.best_weights = {name: value.clone() for name, value in self._weights()}
+        self._val_groups: list | None = None  # outputs and targets of the last validation, if they are kept
         self._random: dict[str, Tensor] | None = None  # where the streams of dropout masks are to go on
 
     def run(self) -> list[TrainedRun]:
@@ -159,7 +160,9 @@ class Trainer:
             entry |= {"epoch": self.epoch, "step": (self.epoch - 1) * self.loader.steps_per_epoch + self.steps}
         if self.loader.train_probe is not None:
             entry["train"] = self.evaluate(self.loader.train_probe)
-        val = entry["val"] = self.evaluate(self.loader.val)
+        groups = self._groups(self.loader.val)
+        self._val_groups = list(groups) if self.keep_outputs else None
+        val = entry["val"] = self._measured(self._val_groups or groups)
         if self.measure_test:
             entry["test"] = self.evaluate(self.loader.test)
         self.history.append(entry)
@@ -242,25 +245,24 @@ class Trainer:
     def _measured(self, groups: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
         return mean_over((measure(*group, **self._averaging), group[1].shape[-1]) for group in groups)
 
-    def _tested(self) -> tuple[dict[str, Tensor] | None, dict[str, Tensor]]:
-        """Test metrics, and if they are kept the outputs on test and validation data with their targets."""
-        if self.loader.test is None:
-            return None, {}
-        if not self.keep_outputs:
-            return self.evaluate(self.loader.test), {}
-        groups = list(self._groups(self.loader.test))
-        metrics, kept = self._measured(groups), join_groups(groups, "test")
-        if self.loader.val is self.loader.test:  # ImageNet's
-            return metrics, kept | {name.replace("test", "val"): value for name, value in kept.items()}
-        return metrics, kept | join_groups(list(self._groups(self.loader.val)), "val")
+    def _tested(self, val: list | None = None) -> tuple[dict[str, Tensor] | None, dict[str, Tensor]]:
+        """Test metrics; if kept, outputs and targets of test and validation data, whose groups `val` may be known."""
+        if self.loader.test is None or not self.keep_outputs:
+            return None if self.loader.test is None else self.evaluate(self.loader.test), {}
+        val = val or list(self._groups(self.loader.val))
+        groups = val if self.loader.val is self.loader.test else list(self._groups(self.loader.test))  # as ImageNet's
+        return self._measured(groups), join_groups(groups, "test") | join_groups(val, "val")
 
     def _finished(self) -> list[TrainedRun]:
-        test, outputs = {}, {}
-        test["last"], kept = self._tested()
+        test, outputs, validated = {}, {}, not self.seen  # since the last validation no step was taken
+        test["last"], kept = self._tested(self._val_groups if validated else None)
         outputs |= {name if "targets" in name else f"{name}_last": value for name, value in kept.items()}
-        own = slice(None) if self.ensemble.runs else 0
-        self.ensemble.load_weights({name: value[own] for name, value in self.best_weights.items()})
-        test["best"], kept = self._tested()
+        if validated and bool((self.best_epoch == len(self.history)).all()):
+            test["best"] = test["last"]
+        else:
+            own = slice(None) if self.ensemble.runs else 0
+            self.ensemble.load_weights({name: value[own] for name, value in self.best_weights.items()})
+            test["best"], kept = self._tested()
         outputs |= {f"{name}_best": value for name, value in kept.items() if "targets" not in name}
         return self._runs(test, outputs, self.best_weights)
 
