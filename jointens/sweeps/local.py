@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ import torch
 
 from ..common import InputError, lock_file
 from ..experiment import Results
-from .claims import Claims
+from .claims import ClaimContent, Claims
 from .progress import Progress
 from .worker import Worker, environment_of_workers, free_stacks, missing_cells
 
@@ -61,18 +61,19 @@ def train_by_workers(worker: Worker, results: Results, jobs: int, progress: Prog
         InputError, OutOfTime: a worker ended with it, or workers died again and again.
     """
     claims, deaths, missing = Claims(results.folder), 0, missing_cells(results)
-    with Workers(worker, device) as workers:
+    known: dict[str, ClaimContent] = {}  # by job, what it has claimed last
+    with Workers(worker, device, say=progress.say) as workers:
         while missing:
+            known |= {claim.job: claim for claim, _ in claims.all() if claim.job}
             for job, outcome in workers.ended():
                 if outcome is not DIED:
                     if outcome is not None:
                         raise outcome
                     continue
                 deaths += 1
-                lost = [claim for claim, _ in claims.all() if claim.job == job.job_id]
                 what = f"job {job.job_id}"
-                if lost:
-                    what = f"process {lost[0].process}, while it trained {lost[0].cells[0]}"
+                if lost := known.get(job.job_id):
+                    what = f"process {lost.process}, while it trained {lost.cells[0]}"
                 progress.say(f"jointens: a worker died ({what}); what it had not finished is trained again")
                 if deaths == MOST_DEATHS:
                     raise InputError(
@@ -97,10 +98,15 @@ class Workers:
     """Processes of this machine that are started by submitit; they end when the context is left, or this process ends.
 
     submitit, and not a pool of processes: a pool is broken when one of its processes dies, and takes down the others.
+
+    Args:
+        worker: what each of them does.
+        device: of the experiment.
+        say: called with each line that a worker writes to its standard error.
     """
 
-    def __init__(self, worker: Worker, device: torch.device):
-        self.worker, self.device = worker, device
+    def __init__(self, worker: Worker, device: torch.device, *, say: Callable[[str], None]):
+        self.worker, self.device, self.say = worker, device, say
         self.running: dict[int, submitit.Job] = {}  # by number, the lowest that is free
 
     def __enter__(self) -> Workers:
@@ -153,7 +159,7 @@ class Workers:
             if text := file.read().rpartition(b"\n")[0]:
                 self._told[job.job_id] = self._told.get(job.job_id, 0) + len(text) + 1
                 for line in text.decode(errors="replace").splitlines():
-                    print(f"jointens: {line}", file=sys.stderr)
+                    self.say(f"jointens: {line}")
 
 
 @contextlib.contextmanager

@@ -10,13 +10,13 @@ from ..common import choose_device, warn_if_emulated
 from ..experiment import Experiment, Results
 from ..training import choose_execution
 from . import slurm
-from .build import load_data, stack_size
+from .build import stack_size
 from .claims import Claims
-from .grids import forget_finished_grids, note_grid
+from .grids import forget_finished_grids
 from .local import choose_jobs, train_by_workers
 from .plan import plan
 from .progress import Progress
-from .worker import LOOK_SECONDS, Worker, missing_cells, work
+from .worker import LOOK_SECONDS, Worker, missing_cells, prepare, work
 
 
 def run(experiment: Experiment, *, progress: bool = True, deadline: float | None = None, wait: bool = True) -> Results:
@@ -53,12 +53,10 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
     if missing:
         for note in experiment.about_data.notes:
             print(f"jointens: {experiment.data_name}: {note}", file=sys.stderr)
-        load_data(experiment, missing[0].seed)  # missing data are found before anything is written
-        results.prepare()
-        note_grid(results)
         stacks = len(plan(missing, results.all_records(), stack_size(experiment)))
         with Progress(results, missing, enabled=progress and (wait or not by_slurm)) as bar:
             if by_slurm:
+                prepare(results)
                 tasks = slurm.submit(_worker(results), results, stacks)
                 bar.say(f"jointens: submitted job {slurm.array_id(tasks)}, {len(tasks)} tasks")
                 if not wait:
@@ -69,6 +67,8 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
                 jobs = choose_jobs(experiment.jobs, device, stacks)
                 if jobs > 1:
                     train_by_workers(_worker(results, deadline), results, jobs, bar, device)
+                else:
+                    prepare(results)
                 _train_here(results, bar, deadline)
     forget_finished_grids(results)
     results.write_csv()

@@ -19,9 +19,9 @@ import torch
 from ..common import InputError, choose_device, is_locked
 from ..experiment import Cell, Experiment, Results
 from ..training import Checkpoint, choose_execution
-from .build import make_trainer, stack_size
+from .build import load_data, make_trainer, stack_size
 from .claims import Claim, Claims
-from .grids import forget_finished_grids
+from .grids import forget_finished_grids, note_grid
 from .plan import plan
 from .provenance import provenance
 from .stack import Deadline, OutOfTime, Report, train_stack
@@ -33,6 +33,18 @@ LOOK_SECONDS = 1.0  # from one look at the folder to the next
 def missing_cells(results: Results) -> list[Cell]:
     """Return the cells of the experiment's grid that are not finished."""
     return [cell for cell in results.experiment.cells if not results.is_done(cell)]
+
+
+def prepare(results: Results) -> None:
+    """Make the folder of a grid that is not finished, as soon as it is known that its data are there.
+
+    Raises:
+        InputError: data are missing, and nothing is written, or the folder cannot be.
+    """
+    if missing := missing_cells(results):
+        load_data(results.experiment, missing[0].seed)
+        results.prepare()
+        note_grid(results)
 
 
 def free_stacks(results: Results, claims: Claims) -> list[list[Cell]]:
@@ -173,7 +185,7 @@ class Worker:
                 if experiment.hash != self.hash:
                     raise InputError(f"{self.folder}: data or learners have changed since the run was started")
                 results = Results(experiment, self.folder)
-                results.prepare()
+                prepare(results)
                 work(results, report=_say_if_it_goes_on, deadline=self.deadline, at_most=self.at_most)
                 if not missing_cells(results):
                     forget_finished_grids(results)

@@ -16,7 +16,7 @@ from same_files import files
 import jointens
 from jointens import Experiment, InputError, Results
 from jointens.cli import main
-from jointens.common import profiles_root
+from jointens.common import derived_seed, profiles_root
 from jointens.sweeps import build, local, stack_size, worker
 from jointens.sweeps.claims import Claims
 
@@ -26,26 +26,29 @@ import os, time
 import torch
 from torch import nn
 
-def noted(seed):
-    with open(os.environ["JOINTENS_NOTES"], "a") as file:
-        file.write(f"{os.getpid()} {seed}\\n")
+def data(seed):
     rng = torch.Generator().manual_seed(seed)
     inputs = torch.randn(900, 6, generator=rng)
     targets = inputs[:, :3].argmax(1)
     return tuple(zip(inputs.split([600, 200, 100]), targets.split([600, 200, 100])))
+
+def net(input_shape, num_outputs):
+    with open(os.environ["JOINTENS_NOTES"], "a") as file:
+        file.write(f"{os.getpid()} {torch.initial_seed()}\\n")  # which tells the seed and the learner
+    return nn.Sequential(nn.Flatten(), nn.Linear(*input_shape, 16), nn.ReLU(), nn.Linear(16, num_outputs))
 """
 
 
 @pytest.fixture
 def noted(tmp_path, monkeypatch):
-    """A sweep whose data note in a file which process trains which seed; a cell takes a second or two."""
-    (tmp_path / "noted_data.py").write_text(MODULE)
+    """A sweep whose learners note in a file which process trains which seed; a cell takes a second or two."""
+    (tmp_path / "noted.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JOINTENS_NOTES", str(tmp_path / "notes"))
 
     def make(**keys):
         small = {
-            "dataset": "import:noted_data:noted", "hidden": [16], "num_learners": 2, "batch_size": 4,
+            "dataset": "import:noted:data", "base_learner": "import:noted:net", "num_learners": 2, "batch_size": 4,
             "beta_vals": [1], "seeds": range(1, 6), "num_epochs": 6, "max_patience": 100, "checkpoint_seconds": 0,
             "device": "cpu", "out": str(tmp_path / "runs"),
         }  # fmt: skip
@@ -75,9 +78,10 @@ def started(tmp_path):
 
 
 def pairs(tmp_path):
-    """Which processes have had the data of which seed; those of seed 0 only tell what the data are."""
-    lines = (tmp_path / "notes").read_text().splitlines()
-    return {(process, seed) for process, seed in (map(int, line.split()) for line in lines) if seed}
+    """Which processes have trained which seed: each builds the seed's first learner once."""
+    seeds = {derived_seed(seed, "weights", 0): seed for seed in range(1, 10)}
+    lines = [map(int, line.split()) for line in (tmp_path / "notes").read_text().splitlines()]
+    return [(process, seeds[drawn]) for process, drawn in lines if drawn in seeds]
 
 
 def undisturbed(experiment, tmp_path):
@@ -100,8 +104,8 @@ def alive(folder):
 @pytest.mark.slow
 def test_two_workers_leave_the_files_of_one_process(noted, tmp_path, capfd):
     results = jointens.run(noted(jobs=2), progress=False)
-    owners = {process for process, _ in pairs(tmp_path)} - {os.getpid()}
-    assert len(owners) == 2 and len({pair for pair in pairs(tmp_path) if pair[0] in owners}) == 5
+    owners, seeds = zip(*pairs(tmp_path), strict=True)
+    assert len(set(owners) - {os.getpid()}) == 2 and sorted(seeds) == [1, 2, 3, 4, 5]
     assert files(results.folder) == undisturbed(noted(), tmp_path)
     assert capfd.readouterr().err.count("\n") == 2  # twice what the data are, and nothing of the workers
 
@@ -118,7 +122,7 @@ def test_a_long_sweep_of_perceptrons_is_two_stacks_whatever_the_number_of_worker
 @pytest.mark.parametrize("number", range(KILLS))
 @pytest.mark.slow
 def test_a_killed_worker_costs_no_cell(noted, started, tmp_path, number):
-    experiment, rng = noted(), random.Random(number)
+    experiment, rng = noted(num_epochs=15), random.Random(number)
     running = started(experiment, jobs=2)
     folder = Results(experiment).folder
     victim = rng.choice(wait_for(lambda: len(alive(folder)) == 2 and alive(folder)))
@@ -127,7 +131,7 @@ def test_a_killed_worker_costs_no_cell(noted, started, tmp_path, number):
     told, complaints = running.communicate(timeout=120)
     assert running.returncode == 0 and told.strip() == str(folder)
     assert f"a worker died (process {victim.process}, while it trained " in complaints
-    trained = {pair for pair in pairs(tmp_path) if pair[0] != running.pid}
+    trained = pairs(tmp_path)
     assert len(trained) <= 6 and {seed for _, seed in trained} == set(range(1, 6))
     assert files(folder) == undisturbed(experiment, tmp_path)
 
@@ -136,7 +140,7 @@ def test_a_killed_worker_costs_no_cell(noted, started, tmp_path, number):
 @pytest.mark.parametrize("who", ["parent", "parent and worker"])
 @pytest.mark.slow
 def test_a_killed_parent_takes_its_workers_with_it(noted, started, tmp_path, who, number):
-    experiment, rng = noted(), random.Random(number)
+    experiment, rng = noted(num_epochs=15), random.Random(number)
     running = started(experiment, jobs=2)
     folder = Results(experiment).folder
     owners = wait_for(lambda: len(alive(folder)) == 2 and alive(folder))
@@ -148,7 +152,7 @@ def test_a_killed_parent_takes_its_workers_with_it(noted, started, tmp_path, who
     again = started(experiment, jobs=2)  # at once: it waits for those that have not noticed yet
     told, complaints = again.communicate(timeout=120)
     assert again.returncode == 0 and told.strip() == str(folder), complaints
-    trained = {pair for pair in pairs(tmp_path) if pair[0] not in (running.pid, again.pid)}
+    trained = pairs(tmp_path)
     assert len(trained) <= 5 + 2 and {seed for _, seed in trained} == set(range(1, 6))
     assert files(folder) == undisturbed(experiment, tmp_path)
     wait_for(lambda: not any(os.path.exists(f"/proc/{owner.process}/status") for owner in owners), seconds=10)
@@ -178,25 +182,19 @@ def test_two_parents_on_one_folder_train_every_cell_once(noted, started, tmp_pat
     for parent in parents:
         told, complaints = parent.communicate(timeout=120)
         assert parent.returncode == 0 and told.strip() == str(Results(experiment).folder), complaints
-    by_seed = {}
-    for process, seed in pairs(tmp_path):
-        by_seed.setdefault(seed, set()).add(process)
-    if jobs == 2:  # with one job a parent trains itself, and its look at the first seed's data is noted as well
-        assert all(len(owners - {parent.pid for parent in parents}) == 1 for owners in by_seed.values())
-    else:
-        assert all(len(owners) == 1 for seed, owners in by_seed.items() if seed != 1)
+    assert sorted(seed for _, seed in pairs(tmp_path)) == list(range(1, 7))
     assert files(Results(experiment).folder) == undisturbed(experiment, tmp_path)
 
 
 @pytest.mark.slow
 def test_a_users_mistake_in_a_worker_is_one_line(noted, started, tmp_path):
     text = MODULE.replace("    rng =", "    if seed == 4: raise OSError('no such table')\n    rng =")
-    (tmp_path / "noted_data.py").write_text(text)
+    (tmp_path / "noted.py").write_text(text)
     experiment = noted()
     running = started(experiment, jobs=2)
     told, complaints = running.communicate(timeout=120)
     assert running.returncode == 2 and told == ""
-    assert complaints.splitlines()[-1].startswith("jointens: import:noted_data:noted raises OSError: no such table")
+    assert complaints.splitlines()[-1].startswith("jointens: import:noted:data raises OSError: no such table")
     assert "Traceback" not in complaints
     assert not list(Results(experiment).folder.glob("unfinished/*.claim"))
 
@@ -234,7 +232,7 @@ def test_each_worker_has_a_card_of_its_own(tiny, monkeypatch, tmp_path):
     sent = []
     experiment = tiny()
     template = worker.Worker({"device": "auto"}, experiment.hash, str(tmp_path), [])
-    with local.Workers(template, torch.device("cuda")) as workers:
+    with local.Workers(template, torch.device("cuda"), say=print) as workers:
         workers._executor.submit = lambda of: sent.append(of)
         workers.start(), workers.start()
         workers.running.clear()
@@ -243,7 +241,7 @@ def test_each_worker_has_a_card_of_its_own(tiny, monkeypatch, tmp_path):
 
 def test_a_run_that_dies_again_and_again_is_given_up(noted, monkeypatch, tmp_path):
     """As where the system kills what takes too much memory."""
-    (tmp_path / "noted_data.py").write_text(
+    (tmp_path / "noted.py").write_text(
         MODULE.replace("    rng =", f"    if os.getpid() != {os.getpid()}: os._exit(9)\n    rng =")
     )
     monkeypatch.setattr(local, "MOST_DEATHS", 2)

@@ -22,7 +22,7 @@ from recording import record
 import jointens
 from jointens import Experiment
 from jointens.data import Data, Split
-from jointens.sweeps import build, sweep, worker
+from jointens.sweeps import build, worker
 from jointens.training import Trainer
 
 NUMBER = 6  # of cells
@@ -66,7 +66,7 @@ def measure_cells(recorder, *, steps):
         trainer.step.record = recorder
         return trainer
 
-    worker.make_trainer, sweep.load_data, build.load_data = measured, random_images, random_images
+    worker.make_trainer, worker.load_data, build.load_data = measured, random_images, random_images
     with tempfile.TemporaryDirectory() as out:
         experiment = Experiment(
             dataset="CIFAR-10", base_learner="ResNet18", num_learners=2, train_size=4 * steps, val_size=4, test_size=4,
