@@ -30,6 +30,7 @@ BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
 TICK_SECONDS = 1.0  # from one look to the next whether there is something new to write
 
+SLURM_JOB = "Slurm job "
 State = Literal["alive", "dead", "undecided"]
 
 
@@ -46,7 +47,7 @@ class ClaimContent:
     machine: str = ""
     """Names the machine since it was started: hosts can share a name."""
     job: str | None = None
-    """The owner's job, as the launcher calls it; None: it was not launched."""
+    """The owner's job, see `current_job`; None: it was not launched."""
     since: str = "?"
     """UTC."""
     validations: int = 0
@@ -57,8 +58,8 @@ class ClaimContent:
 
     @property
     def owner(self) -> str:
-        job = f", job {self.job}" if self.job else ""
-        return f"process {self.process} on {self.host}{job}"
+        slurm = f", {self.job}" if (self.job or "").startswith(SLURM_JOB) else ""
+        return f"process {self.process} on {self.host}{slurm}"
 
     @classmethod
     def read(cls, path: Path) -> ClaimContent:
@@ -248,10 +249,12 @@ class Claim:
 
 
 def current_job() -> str | None:
-    """Return the name that the launcher has given to the job of this process, or None."""
+    """Return submitit's number of the local job of this process, or `Slurm job 18_3`, or None."""
+    if local := os.environ.get("SUBMITIT_LOCAL_JOB_ID"):
+        return local
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
-    slurm = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID")
-    return os.environ.get("SUBMITIT_LOCAL_JOB_ID") or slurm
+    number = f"{array}_{task}" if array else os.environ.get("SLURM_JOB_ID")
+    return f"{SLURM_JOB}{number}" if number else None
 
 
 @functools.cache
