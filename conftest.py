@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parent
 
 # The order in which files start. Those that take long are first, so that no worker is left with one of them at the end.
-# The kernel of `codependence` grows to 2 GB in its first 45 s: beside it runs what needs little memory.
+# The kernel of `codependence` grows to 2 GB in its first 45 s: beside it runs what needs little memory. Tests
+# that start processes of their own run while pytest's are still small, and not two files of them at once.
 FIRST = (
     "notebooks/codependence.ipynb",
     "tests/theory/",
@@ -25,12 +26,14 @@ FIRST = (
     "tests/sweeps/test_resume.py",
     "notebooks/imagenet.ipynb",
     "notebooks/beta_sweep.ipynb",
+    "tests/sweeps/test_workers.py",
     "tests/repository/test_browser.py",
     "tests/repository/test_book.py",
     "tests/models/test_learners.py",
     "tests/results/test_missing.py",
     "tests/training/test_memory.py",
     "tests/training/test_execution.py",
+    "tests/sweeps/test_slurm.py",
     "tests/repository/test_chapters.py",
     "tests/repository/test_benchmarks.py",
     "tests/cli/test_main.py",
