@@ -1,6 +1,6 @@
 """Cells per hour over the number of worker processes.
 
-    python benchmarks/workers.py --data-root FOLDER [--workers 1 2] [--rounds 3] [--figure FILE.png] [key=value …]
+    python benchmarks/workers.py --data-root FOLDER [--workers 1 2] [--rounds 3] [--figure FILE.png]
 
 Trains cells of CIFAR-10 (CNN, M = 5, β 0 and 1, two seeds, an epoch of 10,000 images) by `jointens run` as whole
 processes: by one process with all threads of torch, and by 1, 2, … workers with one thread each; in turn, anew each
@@ -20,7 +20,6 @@ import time
 from pathlib import Path
 from statistics import median
 
-CELLS = 4
 KEYS = {
     "dataset": "CIFAR-10", "base_learner": "CNN", "num_learners": 5, "train_size": 10_000, "num_epochs": 1,
     "batch_size": 128, "beta_vals": [0, 1], "seeds": [0, 1], "device": "cpu",
@@ -91,15 +90,16 @@ def main() -> int:
             times[way].append(spent)
         told = ", ".join(f"{way} {spent[-1]:.1f} s" for way, spent in times.items())
         print(f"round {number}: {told}", flush=True)
-    print(f"\n{CELLS} cells of {KEYS['train_size']:,} images\n{'':14}   seconds (least to most)   cells per hour")
+    cells = len(tests["all threads"])
+    print(f"\n{cells} cells of {KEYS['train_size']:,} images\n{'':14}   seconds (least to most)   cells per hour")
     for way, spent in times.items():
         seconds = f"{median(spent):.1f} ({min(spent):.1f} to {max(spent):.1f})"
-        print(f"{way:14}   {seconds:25} {3600 * CELLS / median(spent):8.0f}")
+        print(f"{way:14}   {seconds:25} {3600 * cells / median(spent):8.0f}")
     by_workers = [tests[way] for way, workers in ways.items() if workers]
     same = all(test == by_workers[0] for test in by_workers)
     print("\nall numbers of workers left the same cells, bit for bit" if same else "\nTHE CELLS DIFFER")
     if options.figure:
-        per_hour = {ways[way]: [3600 * CELLS / s for s in spent] for way, spent in times.items() if ways[way]}
+        per_hour = {ways[way]: [3600 * cells / s for s in spent] for way, spent in times.items() if ways[way]}
         setting = "CIFAR-10, CNN, M = 5, one epoch of 10,000 images"
         draw(per_hour, options.figure, f"{setting}; a CPU with {os.cpu_count()} cores; {options.rounds} rounds")
     return 0 if same else 1

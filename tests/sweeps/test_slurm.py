@@ -1,15 +1,13 @@
 """A sweep as a Slurm job array, on a real cluster of one node: it is finished, preempted, cancelled, refused."""
 
-import json
 import os
 import re
 import shutil
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
+from processes import start_run, wait_for
 from same_files import files
 
 import jointens
@@ -70,29 +68,14 @@ def cells_of(folder):
     return {name: content for name, content in files(folder).items() if not name.startswith("slurm/")}
 
 
-def started(experiment, tmp_path, *options):
-    profile = tmp_path / "profile.yml"
-    profile.write_text(json.dumps({name: getattr(experiment, name) for name in Experiment.names()}))
-    command = [sys.executable, "-m", "jointens", "run", str(profile), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 def submitted(experiment, tmp_path):
     """Submit by the command line, which comes back at once; returns the results folder."""
-    running = started(experiment, tmp_path)
+    running = start_run(experiment, tmp_path)
     told, complaints = running.communicate(timeout=60)
     assert running.returncode == 0, complaints
     (line,) = complaints.splitlines()
     assert re.fullmatch(rf"jointens: submitted job \d+, {len(experiment.cells)} tasks", line)
     return Path(told.strip())
-
-
-def wait_for(condition, *, seconds=120):
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until
-        time.sleep(0.1)
-    return found
 
 
 def logs(folder):
@@ -131,7 +114,7 @@ def test_a_preempted_task_goes_on_from_its_checkpoint(slurm, experiment, tmp_pat
 def test_a_cancelled_job_leaves_nothing_broken(slurm, experiment, tmp_path):
     """Whoever waits for it is told; another run, without Slurm, goes on."""
     ours = experiment(num_epochs=120)
-    waiting = started(ours, tmp_path, "--wait")
+    waiting = start_run(ours, tmp_path, "--wait")
     results = Results(ours)
     wait_for(results.unfinished_path(ours.cells[0], ".pt").exists)
     (job,) = {row.partition("_")[0] for row in slurm("squeue", "--noheader", "--format=%i").split()}

@@ -1,16 +1,14 @@
 """Several processes train one results folder: every cell once, whoever is killed, with the files of one process."""
 
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
 import pytest
 import torch
+from processes import start_run, wait_for
 from same_files import files
 
 import jointens
@@ -22,7 +20,7 @@ from jointens.sweeps.claims import Claims
 
 KILLS = int(os.environ.get("JOINTENS_KILLS", "1"))  # of each kind
 MODULE = """
-import os, time
+import os
 import torch
 from torch import nn
 
@@ -63,13 +61,8 @@ def started(tmp_path):
     running = []
 
     def start(experiment, **keys):
-        profile = tmp_path / f"profile{len(running)}.yml"
-        names = {name: getattr(experiment, name) for name in Experiment.names()}
-        profile.write_text(json.dumps(names | keys))
-        command = [sys.executable, "-m", "jointens", "run", str(profile)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
-        running.append(process)
-        return process
+        running.append(start_run(experiment, tmp_path, **keys))
+        return running[-1]
 
     yield start
     for process in running:
@@ -87,14 +80,6 @@ def pairs(tmp_path):
 def undisturbed(experiment, tmp_path):
     keys = {name: getattr(experiment, name) for name in Experiment.names()}
     return files(jointens.run(Experiment(**keys | {"out": str(tmp_path / "undisturbed")}), progress=False).folder)
-
-
-def wait_for(condition, *, seconds=120):
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    return found
 
 
 def alive(folder):
