@@ -18,14 +18,14 @@ from .csv_table import read_table
 from .image_files import ReadOptions, SeededBatchSampler, batches, evaluation_transform, training_transform
 from .imagenet import ImageFiles, read_folders
 from .loaders import FileLoader, MemoryLoader, TorchLoader
-from .registry import DATASETS, Dataset, known_dataset
+from .registry import AUGMENTATIONS, DATASETS, Dataset, known_dataset
 from .splits import Data, Request, Split, load_data
 from .toy_imagenet import read_toy_imagenet
 from .uci import TABULAR_SETS, read_tabular
 
 __all__ = [
-    "DATASETS", "TABULAR_SETS", "Augmentation", "Data", "Dataset", "FileLoader", "ImageFiles", "MemoryLoader", "Pixels",
-    "ReadOptions", "Request", "SeededBatchSampler", "Split", "TorchLoader", "batches", "evaluation_transform",
-    "known_dataset", "load_data", "read_folders", "read_table", "read_tabular", "read_toy_imagenet",
-    "training_transform",
+    "AUGMENTATIONS", "DATASETS", "TABULAR_SETS", "Augmentation", "Data", "Dataset", "FileLoader", "ImageFiles",
+    "MemoryLoader", "Pixels", "ReadOptions", "Request", "SeededBatchSampler", "Split", "TorchLoader", "batches",
+    "evaluation_transform", "known_dataset", "load_data", "read_folders", "read_table", "read_tabular",
+    "read_toy_imagenet", "training_transform",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ returns data.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ from .own_data import own_format, read_of_format
 from .torchvision_sets import read_images
 from .toy_imagenet import CLASSES, NUM_TRAIN, NUM_VAL, read_toy_imagenet
 from .uci import TABULAR_SETS, read_tabular
+
+AUGMENTATIONS = ("protocol", "crop_flip", "none")
+"""How training images can be augmented, the values of the key `augmentation`."""
+CROP_FLIP = Augmentation(padding=4, flip=True)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,16 @@ class Dataset:
     augmentation: Augmentation | None = None  # for training images
     content: str | None = None  # fingerprint of the user's table, or of the source of the user's function
     notes: tuple[str, ...] = ()  # how the user's data were understood, in short sentences
+
+    @property
+    def augmentations(self) -> tuple[str, ...]:
+        """The values of the key `augmentation` that it allows: images kept as bytes can be trained on otherwise."""
+        return AUGMENTATIONS if self.pixels and not self.files else AUGMENTATIONS[:1]
+
+    def augmented(self, name: str) -> Dataset:
+        """Return the data set with one of its `augmentations`."""
+        others = {"crop_flip": CROP_FLIP, "none": None}
+        return dataclasses.replace(self, augmentation=others[name]) if name in others else self
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Turn inputs `(..., *input_shape)`, bytes or float32, into what learners take: the same shape, float32."""

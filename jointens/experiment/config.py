@@ -47,10 +47,14 @@ class Experiment(Keys):
         if self.image_size and not dataset.files:
             what = "images" if len(dataset.input_shape) == 3 else "inputs"
             raise InputError(f"image_size is {self.image_size}; {name} has {what} of one size and allows none")
+        if self.augmentation not in dataset.augmentations:
+            allowed = " and ".join(dataset.augmentations)
+            raise InputError(f"augmentation is {self.augmentation}; {name} allows {allowed}")
         if self.measure_test and dataset.files:
             raise InputError(f"measure_test is true; the test part of {name} is the validation part: use false")
         shape, outputs = self.input_shape, dataset.num_outputs
-        check_learner(self.base_learner, shape, outputs, width=self.width, data_name=name)
+        scale = {"width": self.width, "stem_stride": self.stem_stride}
+        check_learner(self.base_learner, shape, outputs, **scale, data_name=name)
         if self.loss not in (None, dataset.loss):
             raise InputError(f"loss is {self.loss}; {name} allows {dataset.loss}")
         if self.validate_every and self.validate_every > self.steps_per_epoch:

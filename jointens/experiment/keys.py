@@ -12,7 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationI
 from pydantic.dataclasses import dataclass
 
 from ..common import CSV, IMPORT, PRECISIONS, InputError, absolute_name, dump_yaml
-from ..data import DATASETS
+from ..data import AUGMENTATIONS, DATASETS
 from ..losses import AVERAGES, LOSSES
 from ..models import LEARNERS, TIMM
 from ..training import EXECUTION_MODES, OPTIMISERS, SCHEDULERS
@@ -27,6 +27,11 @@ def _check_printable(text: str, info: ValidationInfo) -> str:
     if not text.isprintable():
         raise InputError(f"{info.field_name} is {text!r}; allowed are printable characters")
     return text
+
+
+def _whole_if_whole(number: float) -> float:
+    """Turn 5.0 into 5: the hash knows whole factors as whole numbers."""
+    return int(number) if number == int(number) else number
 
 
 def _check_folder_name(tag: str) -> str:
@@ -70,6 +75,10 @@ class Keys:
     val_size: int | None = Field(None, ge=1, description="validation examples; none: all")
     test_size: int | None = Field(None, ge=1, description="test examples; none: all")
     label_noise: float = Field(0.0, ge=0, le=1, description="share of training and validation labels drawn anew")
+    augmentation: Literal[AUGMENTATIONS] = Field(
+        "protocol", description="what is done to training images: protocol, as the authors do; crop_flip, random crop "
+        "and flip; none"
+    )  # fmt: skip
     image_size: int | None = Field(
         None, ge=1, le=4096, description="height and width of images that stay in files, in pixels; none: 64 of "
         "toy-imagenet, of ImageNet 224, or 256 for MobileViT_IN",
@@ -91,7 +100,13 @@ class Keys:
     hidden: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = Field(
         (64, 64), description="widths of an MLP's hidden layers"
     )
-    width: int = Field(1, ge=1, le=100, description="factor of all widths, of hidden layers and convolutions")
+    width: Annotated[float, AfterValidator(_whole_if_whole)] = Field(
+        1, gt=0, le=100, description="factor of all widths, of hidden layers and convolutions"
+    )
+    stem_stride: int = Field(
+        1, ge=1, le=4, description="stride of the first convolution of ResNet8, ResNet18 and ResNet34: 2 halves height "
+        "and width of the images, for a quarter of the work",
+    )  # fmt: skip
     num_learners: int = Field(5, ge=1, le=10_000, description="base learners in the ensemble, M")
     average: Literal[AVERAGES] = Field("scores", description="what the ensemble averages")
     loss: Literal[LOSSES] | None = Field(None, description="loss of learners and ensemble; none: the data set's")

@@ -75,7 +75,7 @@ def test_width_multiplies_every_layer_but_the_ends(name):
         ({"dataset": "digits", "base_learner": "CNN"}, "CNN, which takes images of at least 16×16 pixels; digits has"),
         ({"dataset": "digits", "base_learner": "VGG"}, "at least 32×32 pixels; digits has inputs of shape 1×8×8"),
         ({"dataset": "diabetes", "base_learner": "ResNet18"}, "takes images of at least 1×1 pixels; diabetes has"),
-        ({"dataset": "digits", "base_learner": "RNN"}, "known are MLP, CNN, ResNet18, ResNet34, VGG"),
+        ({"dataset": "digits", "base_learner": "RNN"}, "known are MLP, CNN, ResNet8, ResNet18, ResNet34, VGG"),
         ({"width": 0}, "width is 0; allowed is at least 1"),
     ],
 )
