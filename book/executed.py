@@ -110,7 +110,7 @@ def sources_of(root: Path, name: str) -> dict[str, str]:
     if library / "reports" / "table1.py" in shown:
         files.append(root / "book" / "paper_values.yml")
     if library / "reports" / "published.py" in shown:
-        files += [profiles / f"{name}.yml" for name in (*published.SMALL, *published.PANELS, *published.IMAGENET)]
+        files += [profiles / f"{name}.yml" for name in dict.fromkeys(of.profile for of in published.settings())]
         files += sorted(file for kind in ("*.yml", "*.json") for file in (root / "results").rglob(kind))
     if library / "reports" / "published_tables.py" in shown:
         files += [profiles / f"{name}.yml" for name in TABULAR_SETS]

@@ -1,11 +1,12 @@
 """Upkeep of the published results in this folder.
 
 python results/publish.py FOLDER                                copy finished cells of a shipped profile to their place
-python results/publish.py --missing [--minutes N] [key=value …] train and publish what the list in README.md lacks
-python results/publish.py --list                                bring that list up to date
+python results/publish.py --missing [--minutes N] [key=value …] train and publish what is missing, in the list's order
+python results/publish.py --list                                list all cells in the order to run, and a command
+python results/publish.py --table                               bring the table in README.md up to date
 
-Standard output has a line for each cell that is trained and published, and at last the folder or the file; everything
-else goes to standard error.
+Standard output has the list, or a line for each cell that is trained and published, and at last the folder or the file;
+everything else goes to standard error.
 Exit status: 0 done, 2 wrong input (one line), 130 interrupted, 143 terminated; the last two can be run again and go on.
 """
 
@@ -14,6 +15,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import itertools
+import os
+import re
 import signal
 import sys
 import time
@@ -25,17 +29,17 @@ from typing import Any, NamedTuple
 from jointens import Cell, Experiment, InputError, Results, run, stored_outputs
 from jointens.analysis import sweep_diagnostics
 from jointens.cli import Parser, parse_keys
-from jointens.common import check_names, dump_yaml, published_root, write_atomically
+from jointens.common import check_names, dump_yaml, profiles_root, published_root, write_atomically
 from jointens.data import TABULAR_SETS
 from jointens.reports import published, published_tables
 from jointens.reports.published import Setting
 from jointens.sweeps import OutOfTime, load_data
 
 NAME = "publish.py"
-LIST = ("<!-- list: python results/publish.py --list -->", "<!-- end of list -->")
+TABLE = ("<!-- table: python results/publish.py --table -->", "<!-- end of table -->")
 
 
-# ---- the list
+# ---- the list, and its summary
 
 
 class Batch(NamedTuple):
@@ -57,8 +61,9 @@ class Batch(NamedTuple):
     @property
     def command(self) -> str:
         betas, seeds = (str(list(values)).replace(" ", "") for values in (self.beta_vals, self.seeds))
+        changes = " ".join(f"{key}={value}" for key, value in self.setting.changes.items())
         return (
-            f"python -m jointens run notebooks/profiles/{self.setting.profile}.yml average={self.setting.average} "
+            f"python -m jointens run notebooks/profiles/{self.setting.profile}.yml {changes} "
             f'"beta_vals={betas}" "seeds={seeds}" store_outputs=false save_weights=false'
         )
 
@@ -67,7 +72,7 @@ def batches() -> Iterator[Batch]:
     """List all cells to publish, in the order to run: of each panel both ends of one seed, its other β, other seeds."""
     for setting in published.settings():
         betas, seeds = setting.experiment.beta_vals, setting.experiment.seeds
-        if setting.profile in (*published.SMALL, *published.IMAGENET):
+        if setting.profile not in published.PANELS:
             yield Batch(setting, betas, seeds)
             continue
         yield Batch(setting, (betas[0], betas[-1]), seeds[:1])
@@ -85,20 +90,41 @@ def list_of_cells() -> str:
         done = len(batch.cells) - missing
         rows.append(f"| {number} | {batch.setting} | {betas} | {seeds} | {done or '–'} | {missing or '–'} |")
         if missing and not next_one:
-            text = f"The next is row {number}; for the others, change profile, `average`, `beta_vals` and `seeds`:"
-            next_one = ["", text, "", "```bash", batch.command, "```"]
+            text = f"The next is row {number}; for the others, change profile, average, beta_vals and seeds:"
+            next_one = ["", text, "", batch.command]
     return "\n".join([*rows, *next_one])
 
 
-def write_list() -> Path:
-    """Bring the list in README.md up to date: what is published, what is missing, and the command for that."""
-    file = published_root() / "README.md"
+def table() -> str:
+    """Write a Markdown table with a row for each profile: what it is, and how many of its cells are published."""
+    rows = ["| profile | what it is | published | missing |", "|---|---|---|---|"]
+    by_profile: dict[str, list[Setting]] = {}
+    for setting in published.settings():
+        by_profile.setdefault(setting.profile, []).append(setting)
+    for profile, settings in by_profile.items():
+        every = [len(setting.experiment.cells) for setting in settings]
+        done = sum(len(setting.results.records()) for setting in settings)
+        rows.append(f"| `{profile}` | {_title(profile)} | {done or '–'} | {sum(every) - done or '–'} |")
+    return "\n".join(rows)
+
+
+def _title(profile: str) -> str:
+    """Return the first sentence of the comment at the top of a profile, up to a semicolon."""
+    lines = (profiles_root() / f"{profile}.yml").read_text(encoding="utf-8").splitlines()
+    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    text = " ".join(line.lstrip("# ") for line in comment if "yaml-language-server" not in line)
+    return re.split(r"[.;]\s| python -m ", f"{text} ")[0].strip(" .")
+
+
+def write_table() -> Path:
+    """Bring the table in README.md up to date: what is published and what is missing."""
+    file, content = published_root() / "README.md", table()
     try:
-        before, _, rest = file.read_text(encoding="utf-8").partition(LIST[0])
-        after = rest.partition(LIST[1])[2]
-        write_atomically(file, f"{before}{LIST[0]}\n{list_of_cells()}\n{LIST[1]}{after}".encode())
+        before, _, rest = file.read_text(encoding="utf-8").partition(TABLE[0])
+        after = rest.partition(TABLE[1])[2]
+        write_atomically(file, f"{before}{TABLE[0]}\n{content}\n{TABLE[1]}{after}".encode())
     except OSError as error:
-        raise InputError(f"cannot write the list to {file}: {error.strerror}") from error
+        raise InputError(f"cannot write the table to {file}: {error.strerror}") from error
     return file
 
 
@@ -145,7 +171,7 @@ def publish_cells(source: Results, setting: Setting) -> Path:
         target.write_csv()
     except OSError as error:
         raise InputError(f"cannot publish to {target.folder}: {error.strerror} ({error.filename})") from error
-    write_list()
+    write_table()
     return target.folder
 
 
@@ -241,6 +267,9 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             print(_command(arguments), flush=True)
             return 0
+        except BrokenPipeError:  # whoever read it has seen enough, as in `--list | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + signal.SIGPIPE
         except InputError as error:
             print(f"{NAME}: {error}", file=sys.stderr)
             return 2
@@ -249,12 +278,13 @@ def main(arguments: list[str] | None = None) -> int:
             return 130
 
 
-def _command(arguments: list[str] | None) -> Path:
+def _command(arguments: list[str] | None) -> Path | str:
     parser = Parser(prog=f"python results/{NAME}", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("words", nargs="*", metavar="FOLDER | key=value", help="a run's folder; with --missing keys")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--missing", action="store_true", help="train and publish missing cells, in the list's order")
-    what.add_argument("--list", action="store_true", help="only bring the list in README.md up to date")
+    what.add_argument("--list", action="store_true", help="list all cells, published and missing, in the order to run")
+    what.add_argument("--table", action="store_true", help="only bring the table in README.md up to date")
     parser.add_argument(
         "--minutes", type=_minutes, metavar="N",
         help="with --missing: a cell that would not be finished in N minutes is given up",
@@ -266,12 +296,13 @@ def _command(arguments: list[str] | None) -> Path:
         for file in train_missing(parse_keys(given.words, parser.prog), minutes=given.minutes):
             print(file, flush=True)
         return published_root()
-    if given.list:
+    if given.list or given.table:
         if given.words:
-            parser.error(f"--list takes no words; given was {' '.join(given.words)}")
-        return write_list()
+            parser.error(f"--{'list' if given.list else 'table'} takes no words; given was {' '.join(given.words)}")
+        return list_of_cells() if given.list else write_table()
     if len(given.words) != 1:
-        parser.error(f"needed is one FOLDER, --missing or --list; given was {' '.join(given.words) or 'nothing'}")
+        words = " ".join(given.words) or "nothing"
+        parser.error(f"needed is one FOLDER, --missing, --list or --table; given was {words}")
     return publish_folder(Path(given.words[0]))
 
 

@@ -1,23 +1,59 @@
 """Published results: finished cells of the shipped profiles, small enough to be committed, in `results/`.
 
-results/cifar10_resnet18-scores/experiment.yml            whose results these are
-results/cifar10_resnet18-scores/cells/beta=0,seed=0.json  a finished cell, as in the folder where it was trained
-results/README.md                                         what is published and what is missing, in the order to run
+results/cifar10_resnet8-scores/experiment.yml            whose results these are
+results/cifar10_resnet8-scores/cells/beta=0,seed=0.json  a finished cell, as in the folder where it was trained
+results/README.md                                        what is published and what is missing
 
 `results/publish.py` writes them; outputs and weights stay where they were trained.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..common import profiles_root, published_root
 from ..experiment import Experiment, Results
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-SMALL = ("cifar10_cnn", "cifar10_cnn_fair", "cifar10_cnn_single", "cifar10_cnn_wide")  # for a CPU
+class Setting(NamedTuple):
+    """A shipped profile with one way to average, and perhaps another learning rate than its own."""
+
+    profile: str
+    average: str
+    learning_rate: float | None = None
+    """None: the profile's."""
+
+    def __str__(self) -> str:
+        return f"{self.profile}-{self.average}" + (f"-{self.learning_rate:g}" if self.learning_rate else "")
+
+    @property
+    def changes(self) -> dict[str, str | float]:
+        """The keys that differ from the profile's, or may do so."""
+        rate = {"learning_rate": self.learning_rate} if self.learning_rate else {}
+        return {"average": self.average, **rate}
+
+    @property
+    def experiment(self) -> Experiment:
+        """Its experiment, with the whole grid of the profile."""
+        return Experiment.from_profile(profiles_root() / f"{self.profile}.yml", **self.changes)
+
+    @property
+    def results(self) -> Results:
+        """Its published results, perhaps none."""
+        return Results(self.experiment, published_root() / str(self))
+
+
+RESNET8 = Setting("cifar10_resnet8", "scores")  # Figure 6, left, for a CPU
+ENDS = Setting("cifar10_resnet8_ends", "scores")  # its first and last β alone
+RATES = (0.01, 0.03, 0.1, 0.3)  # at which the ends are trained; one of them is the profile's
+SMALL = (  # for a CPU
+    RESNET8,
+    Setting("cifar10_resnet8_wide", "scores"),
+    *(ENDS._replace(learning_rate=rate) for rate in RATES if rate != 0.1),
+    *(ENDS._replace(average=average) for average in ("probabilities", "released")),
+    Setting("cifar10_resnet8_crop_flip", "scores"),
+    *(Setting(f"cifar10_cnn{kind}", "scores") for kind in ("", "_fair", "_single", "_wide")),
+)
 PANELS = ("cifar10_resnet18", "cifar100_resnet18", "cifar10_resnet34", "cifar100_resnet34")  # of Figure 6, left
 PANEL_AVERAGES = ("scores", "released", "probabilities")  # of each panel, in the order to run them
 IMAGENET = tuple(  # of Table 1
@@ -26,39 +62,13 @@ IMAGENET = tuple(  # of Table 1
 )
 
 
-class Setting(NamedTuple):
-    """A shipped profile with one way to average."""
-
-    profile: str
-    average: str
-
-    def __str__(self) -> str:
-        return f"{self.profile}-{self.average}"
-
-    @property
-    def experiment(self) -> Experiment:
-        """Its experiment, with the whole grid of the profile."""
-        return Experiment.from_profile(profiles_root() / f"{self.profile}.yml", average=self.average)
-
-    @property
-    def results(self) -> Results:
-        """Its published results, perhaps none."""
-        return Results(self.experiment, published_root() / str(self))
-
-
 def settings() -> list[Setting]:
     """List every setting that is to be published, in the order in which they should be run."""
     return [
-        *(Setting(profile, "scores") for profile in SMALL),
+        *SMALL,
         *(Setting(profile, average) for average in PANEL_AVERAGES for profile in PANELS),
         *(Setting(profile, "probabilities") for profile in IMAGENET),
     ]
-
-
-def sweeps() -> list[Results]:
-    """Open the published sweeps: of settings with more than one β, in the order of `settings`, without ImageNet."""
-    found = [setting.results for setting in settings() if len(setting.experiment.beta_vals) > 1]
-    return [results for results in found if results.records() and results.experiment.dataset != "ImageNet"]
 
 
 def on_imagenet() -> list[Results]:
@@ -67,15 +77,20 @@ def on_imagenet() -> list[Results]:
     return [results for results in found if results.records()]
 
 
-def state() -> pd.DataFrame:
-    """Count the cells of every sweep, and those of them that are published."""
-    import pandas as pd
+def panels() -> list[Results]:
+    """Open the published sweeps of Figure 6's panels."""
+    found = [Setting(profile, average).results for average in PANEL_AVERAGES for profile in PANELS]
+    return [results for results in found if results.records()]
 
-    rows = []
-    for setting in settings():
-        if setting.profile in IMAGENET:
-            continue
-        results = setting.results
-        done = len(results.records())
-        rows.append((setting.profile, setting.average, len(results.experiment.cells), done))
-    return pd.DataFrame(rows, columns=["profile", "average", "cells", "published"]).set_index("profile")
+
+def at_rates() -> dict[float, Results]:
+    """Open the published results of ResNet8 at the ends of β, by learning rate; without those that are not there."""
+    found = {rate: (RESNET8 if rate == 0.1 else ENDS._replace(learning_rate=rate)).results for rate in RATES}
+    return {rate: results for rate, results in found.items() if results.records()}
+
+
+def with_averages() -> dict[str, Results]:
+    """Open the published results of ResNet8 by the way to average; without those that are not there."""
+    found = {"scores": RESNET8.results}
+    found |= {average: ENDS._replace(average=average).results for average in ("probabilities", "released")}
+    return {average: results for average, results in found.items() if results.records()}

@@ -91,10 +91,8 @@ def make_loader(
     experiment: Experiment, seeds: Sequence[int], device: torch.device, *, runs: int = 1
 ) -> MemoryLoader | FileLoader:
     """Make the loader of S distinct seeds for R runs; images in files are for one seed at a time."""
-    dataset, parts = (
-        experiment.about_data.augmented(experiment.augmentation),
-        [load_data(experiment, seed) for seed in seeds],
-    )
+    dataset = experiment.about_data.augmented(experiment.augmentation)
+    parts = [load_data(experiment, seed) for seed in seeds]
     common = {
         "batch_size": experiment.batch_size,
         "device": device,

@@ -8,6 +8,7 @@ from upkeep import publish
 
 import jointens
 from jointens import InputError
+from jointens.cli import parse_keys
 from jointens.common import paths
 from jointens.experiment.folder import RELEASED, Results
 from jointens.experiment.record import Cell
@@ -37,16 +38,14 @@ def test_published_cells_are_whole_small_and_name_no_machine(folder):
     assert max(path.stat().st_size for path in folder.rglob("*")) < 1_000_000
 
 
-def test_the_list_is_up_to_date():
+def test_the_table_is_up_to_date():
     text = (paths.published_root() / "README.md").read_text(encoding="utf-8")
-    assert f"{publish.LIST[0]}\n{publish.list_of_cells()}\n{publish.LIST[1]}" in text, (
-        "python results/publish.py --list"
-    )
+    assert f"{publish.TABLE[0]}\n{publish.table()}\n{publish.TABLE[1]}" in text, "python results/publish.py --table"
 
 
 def test_the_order_is_ends_first_then_the_rest_and_no_cell_twice():
     every = [(batch.setting, cell) for batch in publish.batches() for cell in batch.cells]
-    assert len(every) == len(set(every)) == 2 * 9 + 2 * 3 + 12 * 30 + 7 * 2
+    assert len(every) == len(set(every)) == 40 + 3 + 5 * 6 + 15 + 2 * 9 + 2 * 3 + 12 * 30 + 7 * 2
     panel = published.Setting("cifar10_resnet18", "scores")
     assert [cell for setting, cell in every if setting == panel][:3] == [Cell(0, 0), Cell(1, 0), Cell(0.2, 0)]
     for setting in published.settings():
@@ -71,7 +70,7 @@ def test_the_learners_of_table_1_have_the_authors_setting(name):
     assert experiment.input_shape == (3, *2 * (256 if name == "imagenet_mobilevit" else 224,))
 
 
-def test_publishing_copies_finished_cells_and_updates_the_list(clone, tiny, tmp_path):
+def test_publishing_copies_finished_cells_and_updates_the_table(clone, tiny, tmp_path):
     def trained(**keys):
         return jointens.run(tiny(beta_vals=[0, 0.5, 1], **keys), progress=False).folder
 
@@ -89,12 +88,14 @@ def test_publishing_copies_finished_cells_and_updates_the_list(clone, tiny, tmp_
     assert trained_here["provenance"].pop("host") and first == trained_here
     text = (tmp_path / "results" / "README.md").read_text()
     assert text.startswith("before\n") and text.endswith("after\n")
-    assert "| 3 | tiny-scores | 0, 0.5, 1 | 1 | – | 3 |" in text and '"seeds=[1]"' in text
+    assert "| `tiny` | A sweep for tests | 3 | 3 |" in text
+    assert "| 3 | tiny-scores | 0, 0.5, 1 | 1 | – | 3 |" in publish.list_of_cells()
+    assert '"seeds=[1]"' in publish.list_of_cells()
     before = (folder / "cells" / "beta=0,seed=0.json").stat().st_mtime_ns
     publish.publish_folder(trained(seeds=[0, 1]))
     assert [missing for *_, missing in published_numbers()] == [0, 0, 0]
     assert (folder / "cells" / "beta=0,seed=0.json").stat().st_mtime_ns == before
-    assert "python -m jointens run" not in (tmp_path / "results" / "README.md").read_text()
+    assert "python -m jointens run" not in publish.list_of_cells()
 
 
 def test_cells_outside_the_grid_stay_where_they_are(clone, tiny):
@@ -104,7 +105,7 @@ def test_cells_outside_the_grid_stay_where_they_are(clone, tiny):
 
 def test_what_cannot_be_written_is_one_line(clone, tiny, tmp_path):
     (tmp_path / "results" / "README.md").unlink()
-    with pytest.raises(InputError, match=r"cannot write the list to .*README.md"):
+    with pytest.raises(InputError, match=r"cannot write the table to .*README.md"):
         publish.publish_folder(jointens.run(tiny(), progress=False).folder)
 
 
@@ -114,15 +115,31 @@ def test_the_command_tells_the_folder(clone, tiny, capsys):
     assert capsys.readouterr().out.strip().endswith("tiny-scores")
 
 
-def test_the_list_alone_is_brought_up_to_date(clone, tiny, tmp_path, capsys):
+def test_the_table_alone_is_brought_up_to_date(clone, tiny, tmp_path, capsys):
     file = tmp_path / "results" / "README.md"
-    assert publish.main(["--list"]) == 0
+    assert publish.main(["--table"]) == 0
     assert capsys.readouterr().out.strip() == str(file)
-    assert "| 1 | tiny-scores | 0, 1 | 0 | – | 2 |" in file.read_text()
+    assert "| `tiny` | A sweep for tests | – | 6 |" in file.read_text()
     file.unlink()
-    assert publish.main(["--list"]) == 2
+    assert publish.main(["--table"]) == 2
     told = capsys.readouterr().err
-    assert told == f"publish.py: cannot write the list to {file}: No such file or directory\n"
+    assert told == f"publish.py: cannot write the table to {file}: No such file or directory\n"
+
+
+def test_the_list_is_printed_with_the_next_command(clone, capsys):
+    assert publish.main(["--list"]) == 0
+    printed = capsys.readouterr().out
+    assert "| 1 | tiny-scores | 0, 1 | 0 | – | 2 |" in printed
+    assert 'profiles/tiny.yml average=scores "beta_vals=[0.0,1.0]" "seeds=[0]"' in printed
+
+
+def test_the_commands_of_the_list_train_what_they_say():
+    for batch in publish.batches():
+        profile, *words = batch.command.split()[4:]
+        keys = parse_keys([word.strip('"') for word in words], "test")
+        experiment = jointens.Experiment.from_profile(paths.repository() / profile, **keys)
+        assert experiment.hash == batch.setting.experiment.hash
+        assert set(experiment.cells) == set(batch.cells)
 
 
 def test_a_run_without_its_damaged_images_is_refused(clone, tiny):
