@@ -47,16 +47,11 @@ def autocast(precision: str, device: torch.device) -> contextlib.AbstractContext
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def warn_if_emulated(precision: str, device: torch.device) -> None:
-    """Warn if the hardware has no bfloat16: it works on every device, but emulated it is hundreds of times slower."""
-    if precision == "float32":
-        return
+def has_bfloat16(device: torch.device) -> bool:
+    """Check that the hardware has bfloat16: it works on every device, but emulated it is hundreds of times slower."""
     if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = torch.cpu._is_avx512_bf16_supported()
-    if not native:
-        warnings.warn(f"precision is bfloat16, which this {device.type} does not have: it is emulated", stacklevel=3)
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported()
 
 
 @contextlib.contextmanager

@@ -244,7 +244,8 @@ class Results:
         """Test metrics, one row for each cell and checkpoint ("best", "last").
 
         Columns: beta, seed, checkpoint, epoch; individual, ensemble, diversity; train_individual, train_ensemble,
-        train_diversity: the same on training data at that epoch, as in `history`; for classification also accuracy and
+        train_diversity: the same on training data at that epoch, as in `history`; val_ensemble: the ensemble loss on
+        validation data, by which the best checkpoint was chosen; for classification also accuracy and
         individual_accuracy (the mean over learners), as fractions, and for more than ten classes top5_accuracy; with
         `validate_every` epoch is the number of the validation. What the authors' code does not log is missing from
         their converted results: the last epoch, and training metrics.

@@ -36,6 +36,7 @@ def tests(records: Sequence[CellRecord]) -> pd.DataFrame:
                 continue
             losses = [name for name in ("individual", "ensemble", "diversity") if name in train]
             at_epoch = {f"train_{name}": train[name][epoch - 1] if epoch else math.nan for name in losses}
+            at_epoch["val_ensemble"] = record.history.val.ensemble[epoch - 1] if epoch else math.nan
             row = {"beta": record.beta, "seed": record.seed, "checkpoint": checkpoint, "epoch": epoch}
             rows.append(row | metrics.columns() | at_epoch)
     return pd.DataFrame(rows)

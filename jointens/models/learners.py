@@ -22,10 +22,13 @@ from ..common import IMPORT, InputError, load_function
 from .imagenet import TIMM, TORCHVISION, check_timm, from_timm, from_torchvision, mobile_vit
 from .own_learner import check_own, from_own
 
+# With fewer, torch's 1×1 convolution of stride 2 writes beyond its memory on a CPU with AVX2 (torch 2.15).
+LEAST_RESNET_CHANNELS = 8
 
-def _scaled(size: int, width: float) -> int:
+
+def _scaled(size: int, width: float, least: int = 1) -> int:
     """Scale a number of units or channels by the factor `width`."""
-    return max(1, round(size * width))
+    return max(least, round(size * width))
 
 
 def mlp(
@@ -87,16 +90,16 @@ def resnet(
         depths: blocks in each stage.
         input_shape: shape of one image, `(channels, height, width)`.
         num_outputs: classes.
-        width: factor of all channels.
+        width: factor of all channels, of which a layer has at least 8.
         stem_stride: stride of the stem: with 2 all later images are half as high and wide, for a quarter of the work.
     """
     from torchvision.models.resnet import BasicBlock, conv1x1, conv3x3  # takes a while to import
 
-    inside = _scaled(channels, width)
+    inside = _scaled(channels, width, LEAST_RESNET_CHANNELS)
     layers: list[nn.Module] = [conv3x3(input_shape[0], inside, stem_stride), nn.BatchNorm2d(inside)]
     layers.append(nn.ReLU(inplace=True))
     for stage, depth in enumerate(depths):
-        size, stride = _scaled(channels * 2**stage, width), 2 if stage else 1
+        size, stride = _scaled(channels * 2**stage, width, LEAST_RESNET_CHANNELS), 2 if stage else 1
         for _ in range(depth):
             changes = stride > 1 or inside != size
             shortcut = nn.Sequential(conv1x1(inside, size, stride), nn.BatchNorm2d(size)) if changes else None

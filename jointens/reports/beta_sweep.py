@@ -5,6 +5,8 @@ Each function returns a matplotlib Figure and leaves nothing open.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import matplotlib
 import numpy as np
 import torch
@@ -16,10 +18,12 @@ from ..data import Augmentation
 from ..experiment import Results
 from .style import (
     CHECKPOINT_STYLES,
+    DARK_GREY,
     ENSEMBLE_COLOUR,
     FOOTER,
     LEARNERS_COLOUR,
     RC,
+    VERMILION,
     X_LABELS,
     legend_above,
     lines_over_beta,
@@ -27,6 +31,9 @@ from .style import (
     stamp,
     styled,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def sweep(*sweeps: Results) -> Figure:
@@ -49,6 +56,48 @@ def sweep(*sweeps: Results) -> Figure:
             _sweep(part, results)
             part.supxlabel(stamp(results), **FOOTER)
     return figure
+
+
+def accuracies(results: Results, *, alone: Results | None = None) -> Figure:
+    """Draw test accuracy over β at the best checkpoint: of the ensemble and, below it, of the learners by themselves.
+
+    Thin lines are seeds. Bars are 95 % t intervals of the paired differences to β = 0.
+
+    Args:
+        results: a sweep of classifiers.
+        alone: a single network, whose mean accuracy is drawn as a line behind the ensemble's.
+    """
+    tests = results.tests()
+    panels = {
+        "accuracy": ("the ensemble", ENSEMBLE_COLOUR, "o"),
+        "individual_accuracy": ("its learners,\none by one", VERMILION, "s"),
+    }
+    with styled(2, 1, size=(7.6, 5), footer=stamp(results), sharex=True) as (figure, grid):
+        for axes, (column, (name, colour, marker)) in zip(grid.flat, panels.items(), strict=True):
+            for _, runs in _at_best(tests).groupby("seed"):
+                axes.plot(runs["beta"], 100 * runs[column], color=colour, linewidth=0.8, alpha=0.35)
+            means, differences = (_at_best(over_beta(tests, column, paired=paired)) for paired in (False, True))
+            axes.errorbar(
+                means["beta"], 100 * means["mean"], 100 * differences["half_width"].to_numpy(),
+                color=colour, marker=marker, linewidth=2.4, capsize=3,
+            )  # fmt: skip
+            first, last = means.iloc[0], means.iloc[-1]
+            for end, side in ((first, "right"), (last, "left")):
+                text = f" {100 * end['mean']:.1f} % "
+                axes.text(end["beta"], 100 * end["mean"], text, ha=side, va="center", color=colour)
+            axes.set_title(name, color=colour, loc="left")
+            axes.set_ylabel("test accuracy, %")
+            axes.margins(x=0.11)
+        if alone is not None:
+            level = 100 * _at_best(alone.tests())["accuracy"].mean()
+            grid.flat[0].axhline(level, color=DARK_GREY, linestyle=":", zorder=1)
+            grid.flat[0].text(0.5, level, f"one network of their weights: {level:.1f} %", color=DARK_GREY, va="bottom")
+        grid.flat[1].set_xlabel("β: from independent (0) to joint training (1)")
+    return figure
+
+
+def _at_best(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["checkpoint"] == "best"].sort_values("beta")
 
 
 def _sweep(figure: Figure | SubFigure, results: Results) -> None:

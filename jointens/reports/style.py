@@ -58,7 +58,7 @@ SCALES = {
 AUTHORS = {
     "num_learners": 5, "width": 1, "optimiser": "SGD", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4,
     "scheduler": "ExponentialLR", "gamma": 0.2, "lr_switch": [30, 50, 70], "batch_size": 128, "num_epochs": 80,
-    "label_noise": 0.0, "rate_per_learner": False,
+    "label_noise": 0.0, "rate_per_learner": False, "augmentation": "protocol", "stem_stride": 1,
 }  # fmt: skip
 # Their ImageNet run, whatever its learner; the shipped file is MobileViT's.
 AUTHORS_IMAGENET = {
@@ -133,9 +133,15 @@ def stamp(results: Results, seeds: Sequence[int] | None = None) -> str:
     return _stamp([results], seeds, f"experiment {results.experiment.hash}")
 
 
-def stamp_of_many(sweeps: Sequence[Results]) -> str:
-    """Return the `stamp` of a figure that compares sweeps of different numbers of learners or different training."""
-    return _stamp(sweeps, complete_seeds(sweeps[0].tests()), f"{len(sweeps)} experiments")
+def stamp_of_many(sweeps: Sequence[Results], seeds: Sequence[int] | None = None) -> str:
+    """Return the `stamp` of a figure that compares sweeps of different numbers of learners or different training.
+
+    Args:
+        sweeps: whose numbers they are.
+        seeds: those shown; None: those of the first sweep that have every β.
+    """
+    seeds = seeds or complete_seeds(sweeps[0].tests())
+    return _stamp(sweeps, seeds, f"{len(sweeps)} experiments")
 
 
 def _stamp(sweeps: Sequence[Results], seeds: Sequence[int], name: str) -> str:
@@ -145,12 +151,13 @@ def _stamp(sweeps: Sequence[Results], seeds: Sequence[int], name: str) -> str:
     records = [record for results in sweeps for record in (*results.records(), *results.unfinished_records())]
     devices = sorted({record.provenance["device"] for record in records})
     noise = f", {experiment.label_noise:.0%} label noise" if experiment.label_noise else ""
+    augmentation = {"crop_flip": ", crop and flip", "none": ", not augmented"}.get(experiment.augmentation, "")
     average = f", {AVERAGE_NAMES[experiment.average]}" if experiment.loss == "cross_entropy" else ""
     rate = ", M × the loss" if experiment.rate_per_learner else ""
     precision = "" if experiment.precision == "float32" else f" in {experiment.precision}"
     return " · ".join([
         SCALES[scale_of(experiment)],
-        f"{experiment.data_name}, {train_size} training examples{noise}",
+        f"{experiment.data_name}, {train_size} training examples{noise}{augmentation}",
         f"{experiment.base_learner}, M = {', '.join(map(str, num_learners))}{average}{rate}",
         f"{'seed' if len(seeds) == 1 else 'seeds'} {_ranges(seeds)}",
         ", ".join(devices) + precision,
@@ -180,7 +187,7 @@ def scale_of(experiment: Experiment) -> str:
         return "own"
     if dataset.quick:
         return "quick"
-    if experiment.sizes != dataset.sizes or (dataset.pixels and experiment.base_learner in ("MLP", "CNN")):
+    if experiment.sizes != dataset.sizes or (dataset.pixels and experiment.base_learner in ("MLP", "CNN", "ResNet8")):
         return "small"
     if not dataset.pixels:
         return "other"

@@ -10,6 +10,7 @@ plan.py         which cells are trained together
 stack.py        train them, and write what they go on from
 grids.py        which grids were asked for
 progress.py     how far a sweep is
+precision.py    is bfloat16 worth it here?
 provenance.py   where, when and from what a cell came
 saved.py        trained ensembles from a results folder
 """

@@ -20,14 +20,13 @@ def note_grid(results: Results) -> None:
     experiment = results.experiment
     content = json.dumps([list(experiment.beta_vals), list(experiment.seeds)]).encode()
     path = results.folder / "unfinished" / f"{hashlib.sha256(content).hexdigest()[:8]}.grid"
-    while not path.exists():
-        try:
+    try:
+        while not path.exists():
             path.parent.mkdir(exist_ok=True)
-            write_atomically(path, content)
-        except FileNotFoundError:  # somebody has just removed the empty folder
-            continue
-        except OSError as error:
-            raise InputError(f"cannot write results to {results.folder}: {error.strerror}") from error
+            with contextlib.suppress(FileNotFoundError):  # somebody has just removed the empty folder
+                write_atomically(path, content)
+    except OSError as error:
+        raise InputError(f"cannot write results to {results.folder}: {error.strerror}") from error
 
 
 def asked_cells(results: Results) -> list[Cell]:

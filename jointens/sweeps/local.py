@@ -113,10 +113,10 @@ class Workers:
         import submitit
 
         self._folder = tempfile.TemporaryDirectory(prefix="jointens-jobs-", ignore_cleanup_errors=True)
-        launcher = Path(self._folder.name, "launcher")
-        self._lock = lock_file(launcher)
+        parent_lock = Path(self._folder.name, "parent")
+        self._lock = lock_file(parent_lock)
         self.worker = dataclasses.replace(
-            self.worker, launcher=str(launcher), gpus=os.environ.get("CUDA_VISIBLE_DEVICES")
+            self.worker, parent_lock=str(parent_lock), gpus=os.environ.get("CUDA_VISIBLE_DEVICES")
         )
         self._executor = submitit.LocalExecutor(self._folder.name)
         self._executor.update_parameters(timeout_min=FOREVER)

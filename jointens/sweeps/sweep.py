@@ -6,7 +6,7 @@ import sys
 import time
 import warnings
 
-from ..common import choose_device, warn_if_emulated
+from ..common import choose_device
 from ..experiment import Experiment, Results
 from ..training import choose_execution
 from . import slurm
@@ -15,6 +15,7 @@ from .claims import Claims
 from .grids import forget_finished_grids
 from .local import choose_jobs, train_by_workers
 from .plan import plan
+from .precision import warn_if_slow
 from .progress import Progress
 from .worker import LOOK_SECONDS, Worker, missing_cells, prepare, work
 
@@ -63,7 +64,7 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
                     return results
                 slurm.follow(tasks, results, bar)
             else:
-                warn_if_emulated(experiment.precision, device)
+                warn_if_slow(experiment, device)
                 jobs = choose_jobs(experiment.jobs, device, stacks)
                 if jobs > 1:
                     train_by_workers(_worker(results, deadline), results, jobs, bar, device)

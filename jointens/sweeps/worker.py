@@ -164,7 +164,7 @@ class Worker:
     deadline: float | None = None
     at_most: int | None = None
     """The number of stacks to train; None: all that are free."""
-    launcher: str | None = None
+    parent_lock: str | None = None
     """A file that is locked as long as the process lives that waits for this one; None: nobody waits."""
     gpus: str | None = None
     """$CUDA_VISIBLE_DEVICES of the process that sent it."""
@@ -172,8 +172,8 @@ class Worker:
     def __call__(self) -> Exception | None:
         """Train; returns an error that whoever waits is to raise, if there was one."""
         sys.path.extend(folder for folder in self.path if folder not in sys.path)
-        if self.launcher:
-            threading.Thread(target=_end_without, args=(Path(self.launcher),), daemon=True).start()
+        if self.parent_lock:
+            threading.Thread(target=_end_without, args=(Path(self.parent_lock),), daemon=True).start()
             os.environ.pop("CUDA_VISIBLE_DEVICES", None)  # which submitit has emptied
             if self.gpus is not None:
                 os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus
@@ -221,8 +221,8 @@ def _say_if_it_goes_on(stack: Sequence[Cell], number: int, losses: dict[str, flo
         print(f"{stack[0]} goes on after {number} validations", file=sys.stderr, flush=True)
 
 
-def _end_without(launcher: Path) -> None:
+def _end_without(parent_lock: Path) -> None:
     """End this process when the one that started it has gone: whoever kills a run means its workers, too."""
-    while is_locked(launcher):
+    while is_locked(parent_lock):
         time.sleep(LOOK_SECONDS)
     os._exit(1)  # its claim is free as soon as it is gone, and a file is written whole or not at all

@@ -7,6 +7,7 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import functional
 
+from jointens import Experiment, InputError
 from jointens.data.augmentation import Augmentation
 from jointens.data.registry import DATASETS
 
@@ -32,6 +33,23 @@ def by_torchvision(image, top, left, flip, degrees, padding):
 def test_the_protocol_is_what_the_authors_code_has():
     assert Augmentation(padding=4, flip=True, degrees=15) == PROTOCOL == DATASETS["CIFAR-100"].augmentation
     assert DATASETS["SVHN"].augmentation == Augmentation(flip=True)
+
+
+def test_images_in_memory_can_be_augmented_otherwise():
+    for name in ("CIFAR-10", "SVHN"):
+        dataset = DATASETS[name]
+        assert dataset.augmented("crop_flip").augmentation == Augmentation(padding=4, flip=True)
+        assert dataset.augmented("none").augmentation is None
+        assert dataset.augmented("protocol") is dataset
+
+
+@pytest.mark.parametrize("name", ["digits", "abalone", "toy-imagenet"])
+def test_other_data_have_their_protocol_alone(name):
+    keys = {"base_learner": "ResNet18_IN"} if name == "toy-imagenet" else {}
+    assert Experiment(dataset=name, augmentation="protocol", **keys).augmentation == "protocol"
+    for other in ("none", "crop_flip"):
+        with pytest.raises(InputError, match=f"^augmentation is {other}; {name} allows protocol$"):
+            Experiment(dataset=name, augmentation=other, **keys)
 
 
 def test_the_same_draws_give_torchvisions_images(images):

@@ -158,6 +158,25 @@ def test_an_epoch_in_memory_has_every_training_example_once_for_each_seed(in_mem
     assert not torch.equal(found[0], found[1])
 
 
+def test_images_that_are_not_augmented_are_as_they_are(in_memory):
+    loader = in_memory("CIFAR-10", augmentation="none")
+    for (rows,) in loader.epoch():
+        batch = loader.batch(rows)
+        for seed in range(2):
+            assert torch.equal(batch.inputs[seed], loader.train.inputs[seed][rows[seed]])
+            assert torch.equal(batch.targets[seed], loader.train.targets[seed][rows[seed]])
+
+
+def test_another_augmentation_changes_neither_order_nor_crops(in_memory):
+    epochs = {
+        name: list(in_memory("CIFAR-10", augmentation=name).epoch()) for name in ("protocol", "crop_flip", "none")
+    }
+    for (rows, draws), (other_rows, other_draws), (bare_rows,) in zip(*epochs.values(), strict=True):
+        assert torch.equal(rows, other_rows) and torch.equal(rows, bare_rows)
+        assert torch.equal(draws[..., :3], other_draws[..., :3])
+        assert draws[..., 3].any() and not other_draws[..., 3].any()
+
+
 def test_a_seed_gets_the_same_alone_and_beside_others(in_memory):
     both, alone = epoch(in_memory("CIFAR-10", seeds=(0, 1))), epoch(in_memory("CIFAR-10", seeds=(1,)))
     assert_same([[of[1:] for of in batch] for batch in both], alone)

@@ -4,6 +4,8 @@ import itertools
 
 import pytest
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from jointens import Experiment, InputError, make_learner
 from jointens.losses.decomposition import AVERAGES
@@ -17,16 +19,9 @@ CIFAR = (3, 32, 32)
 SMALL = [name for name, learner in LEARNERS.items() if "width" in learner.options]  # not those for ImageNet
 
 
-class Quarter(int):
-    """A `width` that makes layers narrower: a quarter of the channels, so a sixteenth of the weights."""
-
-    def __rmul__(self, size):
-        return max(8, size // 4)
-
-
 def narrow_learner(name, shape, classes):
     """Make a base learner of the same architecture, with few enough weights to train all combinations."""
-    return make_learner(name, shape, classes, width=Quarter(1))
+    return make_learner(name, shape, classes, width=0.25)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +33,31 @@ def test_sizes_are_those_of_the_authors_code(name, parameters, each_class):
         with torch.device("meta"):
             learner = make_learner(name, CIFAR, classes)
         assert sum(p.numel() for p in learner.parameters()) == parameters + (classes - 10) * each_class
+
+
+@pytest.mark.parametrize(
+    ("width", "stem_stride", "parameters", "multiplications"),
+    [(1, 1, 78_042, 12_501_632), (1, 2, 78_042, 3_125_888), (2.25, 2, 390_142, 15_511_968), (0.5, 2, 19_954, 809_280)],
+)
+def test_the_size_and_the_work_of_resnet8(width, stem_stride, parameters, multiplications):
+    learner = make_learner("ResNet8", CIFAR, 10, width=width, stem_stride=stem_stride)
+    assert sum(p.numel() for p in learner.parameters()) == parameters
+    with FlopCounterMode(display=False) as counter:
+        learner.eval()(torch.zeros(1, *CIFAR))
+    assert counter.get_total_flops() == 2 * multiplications
+
+
+def test_resnet8_is_mlperf_tinys_but_for_biases_and_the_shortcuts_normalisation():
+    """MLPerf Tiny counts 78,666: with the biases of nine convolutions and with running statistics."""
+    learner = make_learner("ResNet8", CIFAR, 10)
+    convolutions = [module for module in learner.modules() if isinstance(module, nn.Conv2d)]
+    normalised = [module.num_features for module in learner.modules() if isinstance(module, nn.BatchNorm2d)]
+    shortcuts = [convolution.out_channels for convolution in convolutions if convolution.kernel_size == (1, 1)]
+    assert len(convolutions) == 9 and shortcuts == [32, 64]
+    ours = sum(p.numel() for p in learner.parameters())
+    biases = sum(convolution.out_channels for convolution in convolutions)
+    running = 2 * (sum(normalised) - sum(shortcuts))
+    assert ours + biases + running - 2 * sum(shortcuts) == 78_666
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -76,7 +96,9 @@ def test_width_multiplies_every_layer_but_the_ends(name):
         ({"dataset": "digits", "base_learner": "VGG"}, "at least 32×32 pixels; digits has inputs of shape 1×8×8"),
         ({"dataset": "diabetes", "base_learner": "ResNet18"}, "takes images of at least 1×1 pixels; diabetes has"),
         ({"dataset": "digits", "base_learner": "RNN"}, "known are MLP, CNN, ResNet8, ResNet18, ResNet34, VGG"),
-        ({"width": 0}, "width is 0; allowed is at least 1"),
+        ({"width": -1}, "allowed is more than 0"),
+        ({"base_learner": "MLP", "stem_stride": 2}, "stem_stride is 2; MLP allows only 1, ResNet8, ResNet18, ResNet34"),
+        ({"width": 0}, "width is 0.0; allowed is more than 0"),
     ],
 )
 def test_a_learner_that_does_not_fit_is_told(keys, message):

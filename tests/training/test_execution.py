@@ -16,9 +16,11 @@ from torch._dynamo.utils import counters
 
 import jointens
 from jointens import Experiment, InputError, make_learner
-from jointens.common import warn_if_emulated
+from jointens.common import autocast
 from jointens.models.learners import resnet
 from jointens.sweeps import build
+from jointens.sweeps import precision as precision_trial
+from jointens.sweeps.precision import warn_if_slow
 from jointens.training import choose_execution
 
 # ----------------------------------------------------------------------------------------------- compiled learners
@@ -92,7 +94,7 @@ def test_bfloat16_reaches_the_losses_of_float32(small_sets, name, monkeypatch):
     monkeypatch.setattr(torch.nn.Dropout2d, "forward", lambda self, x: x)
     keys = {"base_learner": name, "train_size": 16, "num_epochs": 5, "beta_vals": [0.5], "learning_rate": 0.02}
     if name == "ResNet18":
-        monkeypatch.setattr(build, "make_learner", lambda experiment: resnet((1, 1), (3, 32, 32), 10, width=1))
+        monkeypatch.setattr(build, "make_learner", lambda experiment: resnet(64, (1, 1), (3, 32, 32), 10, width=1))
     results = []
     for precision in ("float32", "bfloat16"):
         trainer, (run,) = trained(images(small_sets, precision=precision, **keys))
@@ -109,12 +111,28 @@ def test_what_is_emulated_is_told(monkeypatch, tiny):
     with pytest.warns(UserWarning, match="it is emulated"):
         jointens.run(tiny(precision="bfloat16"), progress=False)
     with pytest.warns(UserWarning, match="precision is bfloat16, which this cpu does not have: it is emulated"):
-        warn_if_emulated("bfloat16", CPU)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warn_if_emulated("float32", CPU)
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-        warn_if_emulated("bfloat16", CPU)
+        warn_if_slow(tiny(precision="bfloat16"), CPU)
+
+
+@pytest.mark.parametrize(("bfloat16", "told"), [(0.3, True), (0.05, False)])
+def test_bfloat16_that_a_trial_finds_slower_is_told(bfloat16, told, monkeypatch, tiny):
+    seconds = {"float32": 0.1, "bfloat16": bfloat16}
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(precision_trial, "step_seconds", lambda experiment, name: seconds[name])
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        warn_if_slow(tiny(precision="bfloat16"), CPU)
+        warn_if_slow(tiny(), CPU)
+    message = "precision is bfloat16, which this cpu computes slower: a step takes 3.0 times as long as in float32"
+    assert [str(of.message) for of in warned] == ([message] if told else [])
+
+
+def test_the_trial_takes_the_time_of_a_step_in_each_precision(monkeypatch, tiny):
+    used, clock = [], iter(range(100))
+    monkeypatch.setattr(precision_trial, "autocast", lambda name, device: used.append(name) or autocast(name, device))
+    monkeypatch.setattr(precision_trial.time, "perf_counter", lambda: float(next(clock)))
+    assert [precision_trial.step_seconds(tiny(), name) for name in ("bfloat16", "float32")] == [1.0, 1.0]
+    assert used == ["bfloat16"] * 6 + ["float32"] * 6
 
 
 def test_provenance_names_the_execution_mode(tiny, tmp_path):

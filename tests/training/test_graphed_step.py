@@ -37,7 +37,7 @@ def test_replayed_steps_on_images_are_augmented_and_dropped_anew(small_sets, sta
 @pytest.mark.slow
 def test_replayed_steps_keep_the_statistics_of_batch_norm(small_sets, monkeypatch):
     def small(experiment):
-        return resnet((1, 1), (3, 32, 32), 10, width=1)
+        return resnet(64, (1, 1), (3, 32, 32), 10, width=1)
 
     monkeypatch.setattr(build, "make_learner", small)
     experiment = images(small_sets, base_learner="ResNet18", beta_vals=[0.5], num_epochs=3)
