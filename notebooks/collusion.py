@@ -341,8 +341,8 @@ figures.curvature(example, centre, grid)
 # %% [markdown]
 # The *number* of flat directions jumps at β = 1, from $M$ to $(M-1)K + 1$: below, any share of its own loss gives a
 # learner some curvature to come back along. The *size* of that curvature falls with $1 - \beta$ and has no jump, and
-# it is the size that counts in a training of finite length. [The β sweep](beta_sweep.ipynb), in steps of 0.2, finds
-# nearly all of the damage to the learners in the last step.
+# it is the size that counts in a training of finite length. [The β sweep](beta_sweep.ipynb) on digits, in steps
+# of 0.2, finds nearly all of the damage to the learners in the last step.
 #
 # Probability averaging is not convex in the logits. Its number of flat directions does not jump; instead some
 # directions curve downwards well before β = 1. At the same outputs:

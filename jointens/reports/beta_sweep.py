@@ -1,4 +1,4 @@
-"""Figures of the β sweep: its outcome over β, its training curves, and the augmentation of its images.
+"""Figures of the β sweep: its outcome over β, and its training curves.
 
 Each function returns a matplotlib Figure and leaves nothing open.
 """
@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
-import torch
 from matplotlib.figure import Figure, SubFigure
-from torch import Tensor
 
 from ..analysis import independent, joint, over_beta, reference_beta
-from ..data import Augmentation
 from ..experiment import Results
 from .style import (
     CHECKPOINT_STYLES,
@@ -70,7 +67,7 @@ def accuracies(results: Results, *, alone: Results | None = None) -> Figure:
     tests = results.tests()
     panels = {
         "accuracy": ("the ensemble", ENSEMBLE_COLOUR, "o"),
-        "individual_accuracy": ("its learners,\none by one", VERMILION, "s"),
+        "individual_accuracy": ("its learners, one by one", VERMILION, "s"),
     }
     with styled(2, 1, size=(7.6, 5), footer=stamp(results), sharex=True) as (figure, grid):
         for axes, (column, (name, colour, marker)) in zip(grid.flat, panels.items(), strict=True):
@@ -81,17 +78,19 @@ def accuracies(results: Results, *, alone: Results | None = None) -> Figure:
                 means["beta"], 100 * means["mean"], 100 * differences["half_width"].to_numpy(),
                 color=colour, marker=marker, linewidth=2.4, capsize=3,
             )  # fmt: skip
-            first, last = means.iloc[0], means.iloc[-1]
-            for end, side in ((first, "right"), (last, "left")):
-                text = f" {100 * end['mean']:.1f} % "
-                axes.text(end["beta"], 100 * end["mean"], text, ha=side, va="center", color=colour)
+            for end, side, points in ((0, "right", -9), (-1, "left", 9)):
+                beta, mean = means.iloc[end][["beta", "mean"]]
+                place = {"xytext": (points, 0), "textcoords": "offset points", "ha": side, "va": "center"}
+                axes.annotate(f"{100 * mean:.1f} %", (beta, 100 * mean), color=colour, **place)
             axes.set_title(name, color=colour, loc="left")
             axes.set_ylabel("test accuracy, %")
             axes.margins(x=0.11)
         if alone is not None:
             level = 100 * _at_best(alone.tests())["accuracy"].mean()
             grid.flat[0].axhline(level, color=DARK_GREY, linestyle=":", zorder=1)
-            grid.flat[0].text(0.5, level, f"one network of their weights: {level:.1f} %", color=DARK_GREY, va="bottom")
+            grid.flat[0].text(
+                0.5, level, f"one network of their weights: {level:.1f} %", color=DARK_GREY, ha="center", va="bottom"
+            )  # fmt: skip
         grid.flat[1].set_xlabel("β: from independent (0) to joint training (1)")
     return figure
 
@@ -195,43 +194,6 @@ def train_against_test(results: Results) -> Figure:
         handles, labels = grid.flat[0].get_legend_handles_labels()
         handles = [handle[0] for handle in handles]  # the markers without their bars
         figure.legend(handles, labels, loc="outside upper center", ncols=6, columnspacing=0.8, handletextpad=0)
-    return figure
-
-
-def augmented(images: Tensor, augmentation: Augmentation, *, columns: int, seed: int = 0) -> Figure:
-    """Draw images, augmented by `augmentation` and, with the same draws, one by one by torchvision.
-
-    Args:
-        images: `(N, 3, H, W)`, uint8; each has a block of three rows.
-        augmentation: that of a data set, `DATASETS[name].augmentation`.
-        columns: draws of each image.
-        seed: of the draws.
-    """
-    from torchvision.transforms import functional
-
-    def by_torchvision(image: Tensor, top: float, left: float, flip: float, degrees: float) -> np.ndarray:
-        picture = functional.pad(functional.to_pil_image(image), augmentation.padding)
-        picture = functional.crop(picture, int(top), int(left), *image.shape[1:])
-        return np.asarray(functional.rotate(functional.hflip(picture) if flip else picture, degrees))
-
-    generator = torch.Generator().manual_seed(seed)
-    footer = f"the same draws for both, seed {seed}"
-    size = (7.6, 0.4 + 7.6 / (columns + 1) * 2 * len(images))
-    with styled(2 * len(images), columns + 1, size=size, footer=footer) as (figure, grid):
-        for axes in grid.flat:
-            axes.set_axis_off()
-        for image, rows in zip(images, grid.reshape(len(images), 2, -1), strict=True):
-            draws = augmentation.draw(columns, generator)
-            ours = augmentation(image.expand(columns, -1, -1, -1), draws).permute(0, 2, 3, 1).numpy()
-            theirs = [by_torchvision(image, *draw) for draw in draws.tolist()]
-            for row, name, pictures in zip(rows, ("jointens", "torchvision"), (ours, theirs), strict=True):
-                row[0].imshow(image.permute(1, 2, 0).numpy())
-                for axes, picture in zip(row[1:], pictures, strict=True):
-                    axes.imshow(picture)
-                row[1].set_title(name, loc="left")
-            rows[1, 0].clear()
-            rows[1, 0].set_axis_off()
-            rows[0, 0].set_title("as it is", loc="left")
     return figure
 
 

@@ -32,6 +32,7 @@ AVERAGE_NAMES = {
 }
 X_LABELS = {"epoch": "epoch", "step": "training step"}
 
+STAMP_LENGTH = 140  # characters below a figure of the book's width
 FOOTER = {"fontsize": 7.5, "color": DARK_GREY}
 RC = {
     "font.size": 10,
@@ -155,14 +156,16 @@ def _stamp(sweeps: Sequence[Results], seeds: Sequence[int], name: str) -> str:
     average = f", {AVERAGE_NAMES[experiment.average]}" if experiment.loss == "cross_entropy" else ""
     rate = ", M × the loss" if experiment.rate_per_learner else ""
     precision = "" if experiment.precision == "float32" else f" in {experiment.precision}"
-    return " · ".join([
+    parts = [
         SCALES[scale_of(experiment)],
         f"{experiment.data_name}, {train_size} training examples{noise}{augmentation}",
         f"{experiment.base_learner}, M = {', '.join(map(str, num_learners))}{average}{rate}",
         f"{'seed' if len(seeds) == 1 else 'seeds'} {_ranges(seeds)}",
         ", ".join(devices) + precision,
         name,
-    ])  # fmt: skip
+    ]  # fmt: skip
+    line = " · ".join(parts)
+    return line if len(line) <= STAMP_LENGTH else " · ".join(parts[:2]) + "\n" + " · ".join(parts[2:])
 
 
 def _ranges(seeds: Sequence[int]) -> str:

@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 
 import jointens
-from jointens.data import DATASETS
 from jointens.reports import beta_sweep, style
 
 
@@ -50,15 +48,20 @@ def test_every_figure_draws_every_kind_of_results(tiny, tmp_path, keys):
     assert ("test accuracy" in panels) != regression and ("individual squared error" in panels) == regression
 
 
-def test_augmented_images_stand_beside_torchvisions():
-    images = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    figure = beta_sweep.augmented(images, DATASETS["CIFAR-10"].augmentation, columns=3)
-    shown = [
-        [axes.images[0].get_array() for axes in figure.axes[row * 4 : row * 4 + 4] if axes.images] for row in range(4)
-    ]
-    assert [len(row) for row in shown] == [4, 3, 4, 3]  # the original stands once
-    for block in (0, 2):
-        original, *ours = shown[block]
-        assert np.array_equal(original, images[block // 2].permute(1, 2, 0))
-        for one, other in zip(ours, shown[block + 1], strict=True):
-            assert (one != other).mean() < 2e-3 and (one != original).mean() > 0.5
+def test_accuracies_are_those_of_the_best_checkpoint(tiny):
+    results = jointens.run(tiny(seeds=[0, 1, 2]), progress=False)
+    alone = jointens.run(tiny(num_learners=1, beta_vals=[0]), progress=False)
+    tests = results.tests().query("checkpoint == 'best'")
+    figure = beta_sweep.accuracies(results, alone=alone)
+    for axes, column in zip(figure.axes, ("accuracy", "individual_accuracy"), strict=True):
+        means = 100 * tests.groupby("beta")[column].mean()
+        drawn = [line for line in axes.lines if len(line.get_xdata()) == len(means)]
+        seeds = [line.get_ydata() for line in drawn if line.get_alpha()]
+        expected = [100 * runs.sort_values("beta")[column] for _, runs in tests.groupby("seed")]
+        np.testing.assert_allclose(seeds, expected)
+        (mean,) = [line for line in drawn if line.get_marker() in ("o", "s")]
+        np.testing.assert_allclose(mean.get_xydata(), np.column_stack([means.index, means]))
+    level = 100 * alone.tests().query("checkpoint == 'best'")["accuracy"].mean()
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert f"one network of their weights: {level:.1f} %" in texts
+    assert len(beta_sweep.accuracies(results).axes[0].texts) == len(texts) - 1

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jupytext
 import nbformat
 import pytest
 from checkout import ROOT
@@ -12,8 +13,9 @@ from papermill.parameterize import parameterize_notebook
 
 import jointens
 from jointens import Experiment
-from jointens.analysis import sweep_diagnostics
+from jointens.analysis import compare, sweep_diagnostics
 from jointens.authors.results import convert
+from jointens.reports import published, tables
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +87,26 @@ def test_a_file_of_the_authors_format_goes_through(name, figures, regression, cl
 def test_a_saved_classifier_goes_through(classes, execute):
     text, figures_shown = execute("debiased_diversity", saved=classes.folder)
     assert figures_shown == 1 and "alarms in any run" in text
+
+
+def claims_of(chapter):
+    """The code of the cell in which a chapter states what it has shown."""
+    cells = jupytext.read(ROOT / "notebooks" / f"{chapter}.py").cells
+    (cell,) = [cell for cell in cells if "claims" in cell.metadata.get("tags", [])]
+    return cell.source
+
+
+def test_the_claims_of_the_beta_sweep_fail_where_the_sign_is_turned(capsys):
+    photographs = published.RESNET8.results.tests()
+    cnn = {"authors' rate": published.Setting("cifar10_cnn", "scores").results}
+    names = {"compare": compare, "tables": tables, "cnn": cnn}
+    exec(claims_of("beta_sweep"), {**names, "on_photographs": photographs})
+    assert ": True" in capsys.readouterr().out
+    turned = photographs.assign(beta=1 - photographs["beta"])
+    with pytest.raises(AssertionError):
+        exec(claims_of("beta_sweep"), {**names, "on_photographs": turned})
+    told = [line.rpartition(": ") for line in capsys.readouterr().out.splitlines()]
+    assert {holds for claim, _, holds in told if claim.startswith("fitted")} == {"False"}
 
 
 def test_a_table_of_ones_own_goes_through_the_tabular_chapter(tmp_path, execute):

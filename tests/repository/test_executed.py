@@ -87,9 +87,9 @@ def test_cells_and_pictures_belong_together(copy):
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[0].source += " Edited."
     nbformat.write(notebook, path)
-    (copy / "book" / "images" / "fig-beta-sweep.png").write_bytes(b"")
+    (copy / "book" / "images" / "fig-beta-sweep-photographs.png").write_bytes(b"")
     told = set(executed.stale(copy, "beta_sweep")) - set(before)
-    assert told >= {"book/images/fig-beta-sweep.png is not the figure that it holds"}
+    assert told >= {"book/images/fig-beta-sweep-photographs.png is not the figure that it holds"}
     assert "its cells are not those of beta_sweep.py" in executed.stale(copy, "beta_sweep")
 
 

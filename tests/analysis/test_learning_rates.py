@@ -1,0 +1,39 @@
+"""Learning rates chosen on validation data, on frames whose choice is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from seeds_and_betas import frame
+
+from jointens.analysis import at_rates, choose_rates, compare, over_rates
+
+# Mean validation loss by β and rate, at the best checkpoint. The test loss of `frame` is 1 + β + the rate.
+VALIDATION = {(0.0, 0.01): 0.5, (0.0, 0.1): 0.4, (0.0, 1.0): 0.9, (1.0, 0.01): 0.7, (1.0, 0.1): 0.8, (1.0, 1.0): np.nan}
+
+
+def rows_at(rate, seeds=range(3)):
+    rows = frame(seeds=seeds, betas=(0.0, 1.0))
+    loss = [VALIDATION[beta, rate] + 0.01 * (seed - 1) for beta, seed in zip(rows["beta"], rows["seed"], strict=True)]
+    # At the last epoch the order of the rates is the other way round: it must not matter.
+    return rows.assign(val_ensemble=np.where(rows["checkpoint"] == "best", loss, -np.array(loss))).assign(
+        ensemble=rows["ensemble"] + rate
+    )
+
+
+def test_each_beta_gets_the_rate_with_the_lowest_validation_loss():
+    joined = over_rates({rate: rows_at(rate) for rate in (1.0, 0.01, 0.1)})
+    chosen = choose_rates(joined)
+    assert chosen == {0.0: 0.1, 1.0: 0.01}
+    rows = at_rates(joined, chosen)
+    assert len(rows) == 2 * 2 * 3
+    compared = compare(rows, 1.0).loc[("ensemble", "best")]
+    assert (compared["reference"], compared["beta"]) == pytest.approx((1.1, 2.01))
+    assert compared["difference"] == pytest.approx(0.91)
+
+
+def test_only_what_every_rate_has_is_compared():
+    whole, part = rows_at(0.1, seeds=range(5)), rows_at(0.01)
+    other = pd.concat([whole, frame(seeds=[0], betas=(0.5,)).assign(val_ensemble=0.0)])
+    joined = over_rates({0.1: other, 0.01: part})
+    assert sorted(joined["seed"].unique()) == [0, 1, 2] and sorted(joined["beta"].unique()) == [0, 1]
+    assert len(joined) == 2 * len(part)
