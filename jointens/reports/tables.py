@@ -91,8 +91,8 @@ def _differences(tests: pd.DataFrame, column: str, scale: float, style: str) -> 
     return summary.set_index(["checkpoint", "beta"]).apply(text, axis=1)
 
 
-def baselines(sweep: Results, alone: Mapping[str, Results]) -> pd.DataFrame:
-    """Make the table of an ensemble at each β, its mean learner, and learners trained alone, at the best checkpoint.
+def baselines(sweep: Results, alone: Mapping[str, Results], *, betas: Sequence[float] | None = None) -> pd.DataFrame:
+    """Make the table of an ensemble at some β, its mean learner, and learners trained alone, at the best checkpoint.
 
     Columns: weights of all learners together, test accuracy in per cent and NLL, both ± the half-width of the 95 % t
     interval over seeds (not of a difference).
@@ -100,6 +100,7 @@ def baselines(sweep: Results, alone: Mapping[str, Results]) -> pd.DataFrame:
     Args:
         sweep: of an ensemble of classifiers.
         alone: sweeps of single learners with one β, by the name of their row.
+        betas: the rows of `sweep`; None: all of its β.
 
     Raises:
         InputError: one of `alone` has no finished cell.
@@ -111,7 +112,7 @@ def baselines(sweep: Results, alone: Mapping[str, Results]) -> pd.DataFrame:
     num_learners = {"ensemble": 1, "mean learner": experiment.num_learners}
     rows = {}
     for name, columns in metrics.items():
-        for beta in sorted(sweep.tests()["beta"].unique()):
+        for beta in betas or sorted(sweep.tests()["beta"].unique()):
             weights = num_parameters(experiment) // num_learners[name]
             rows[f"{name}, β = {beta:g}"] = (weights, *_at_best(sweep, beta, columns))
     for name, results in alone.items():

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from seeds_and_betas import SEEDS, frame
 
+import jointens
 from jointens.analysis import statistics
 from jointens.reports import tables
+from jointens.sweeps import num_parameters
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,20 @@ def test_changes_are_the_paired_differences_on_training_and_on_test_data():
     assert set(told["diversity"]) == {"× 1"}
     noisy = frame().assign(ensemble=lambda f: f["beta"] * (-1.0) ** f["seed"])
     assert "er" not in tables.changes({"one": noisy}, 1.0).loc[("one", "last"), "Δ test loss"]
+
+
+def test_baselines_stand_below_the_ensembles_they_are_compared_with(tiny):
+    sweep = jointens.run(tiny(beta_vals=[0, 0.5, 1]), progress=False)
+    alone = jointens.run(tiny(num_learners=1, width=1.5, beta_vals=[0]), progress=False)
+    table = tables.baselines(sweep, {"one": alone}, betas=[0, 1])
+    names = [f"{of}, β = {beta}" for of in ("ensemble", "mean learner") for beta in (0, 1)]
+    assert table.index.to_list() == [*names, "one"]
+    assert len(tables.baselines(sweep, {"one": alone})) == len(table) + 2
+    assert table.loc["ensemble, β = 1", "weights"] == 2 * table.loc["mean learner, β = 1", "weights"]
+    assert table.loc["one", "weights"] == num_parameters(alone.experiment)
+    best = sweep.tests().query("checkpoint == 'best' and beta == 1")
+    mean, half_width = statistics.mean_interval(100 * best["individual_accuracy"])
+    assert table.loc["mean learner, β = 1", "accuracy, %"] == f"{mean:.1f} ± {half_width:.1f}"
+    empty = jointens.Results(tiny(num_learners=1, width=3, beta_vals=[0]))
+    with pytest.raises(jointens.InputError, match="holds no finished cell"):
+        tables.baselines(sweep, {"one": empty})
