@@ -28,14 +28,15 @@ def over_rates(tests: Mapping[float, pd.DataFrame]) -> pd.DataFrame:
 def choose_rates(frame: pd.DataFrame) -> dict[float, float]:
     """Choose for each β the learning rate with the lowest validation ensemble loss, in the mean over seeds.
 
-    The loss is that of the best checkpoint, which was chosen by the same loss.
+    The loss is that of the best checkpoint, which was chosen by the same loss. A rate at which a seed diverged from the
+    start, so that its loss is NaN, is not chosen.
 
     Args:
         frame: what `over_rates` gives.
     """
     best = frame[frame["checkpoint"] == "best"]
-    means = best.pivot_table(index="learning_rate", columns="beta", values="val_ensemble")
-    return means.idxmin().to_dict()
+    losses = best.groupby(["beta", "learning_rate"])["val_ensemble"].agg(lambda values: values.mean(skipna=False))
+    return {beta: of_beta.droplevel("beta").idxmin() for beta, of_beta in losses.groupby("beta")}
 
 
 def at_rates(frame: pd.DataFrame, rates: Mapping[float, float]) -> pd.DataFrame:

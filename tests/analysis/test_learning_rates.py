@@ -7,17 +7,18 @@ from seeds_and_betas import frame
 
 from jointens.analysis import at_rates, choose_rates, compare, over_rates
 
-# Mean validation loss by β and rate, at the best checkpoint. The test loss of `frame` is 1 + β + the rate.
-VALIDATION = {(0.0, 0.01): 0.5, (0.0, 0.1): 0.4, (0.0, 1.0): 0.9, (1.0, 0.01): 0.7, (1.0, 0.1): 0.8, (1.0, 1.0): np.nan}
+# Mean validation loss by β and rate, at the best checkpoint. The test loss is 1 + β + the rate.
+VALIDATION = {(0.0, 0.01): 0.5, (0.0, 0.1): 0.4, (0.0, 1.0): 0.9, (1.0, 0.01): 0.7, (1.0, 0.1): 0.8, (1.0, 1.0): 0.1}
 
 
 def rows_at(rate, seeds=range(3)):
     rows = frame(seeds=seeds, betas=(0.0, 1.0))
-    loss = [VALIDATION[beta, rate] + 0.01 * (seed - 1) for beta, seed in zip(rows["beta"], rows["seed"], strict=True)]
+    loss = rows["beta"].map(lambda beta: VALIDATION[beta, rate]) + 0.01 * (rows["seed"] - 1)
+    if rate == 1.0:  # the best loss of all, but one seed has diverged
+        loss[(rows["beta"] == 1) & (rows["seed"] == 2)] = np.nan
     # At the last epoch the order of the rates is the other way round: it must not matter.
-    return rows.assign(val_ensemble=np.where(rows["checkpoint"] == "best", loss, -np.array(loss))).assign(
-        ensemble=rows["ensemble"] + rate
-    )
+    loss = loss.where(rows["checkpoint"] == "best", -loss)
+    return rows.assign(val_ensemble=loss, ensemble=rows["ensemble"] + rate)
 
 
 def test_each_beta_gets_the_rate_with_the_lowest_validation_loss():
