@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# Columns of `changes`: heading, metric, format and scale.
+CHANGES = (
+    ("Δ training loss", "train_ensemble", "+.4f", 1),
+    ("Δ test loss", "ensemble", "+.4f", 1),
+    ("Δ test accuracy", "accuracy", "+.2f", 100),
+)
+
+
 def number_text(
     value: float, style: str, half_width: float = np.nan, *, scale: float = 1, missing: str = "not finite"
 ) -> str:
@@ -175,8 +183,9 @@ def verdicts(runs: Mapping[str, pd.DataFrame], betas: Sequence[float]) -> pd.Dat
 def changes(runs: Mapping[str, pd.DataFrame], beta: float) -> pd.DataFrame:
     """Make the table of the differences between β and the reference on training and on test data.
 
-    A row for each sweep and checkpoint: paired differences of the ensemble loss ± the half-widths of their 95 % t
-    intervals, "higher" or "lower" behind those whose interval leaves out zero; and diversity as a ratio.
+    A row for each sweep and checkpoint: paired differences of the ensemble loss, and of its accuracy in points on test
+    data, ± the half-widths of their 95 % t intervals, "higher" or "lower" behind those whose interval leaves out zero;
+    and diversity as a ratio.
 
     Args:
         runs: the sweeps' names, and their `Results.tests`.
@@ -190,10 +199,12 @@ def changes(runs: Mapping[str, pd.DataFrame], beta: float) -> pd.DataFrame:
         for checkpoint in compared.index.unique("checkpoint"):
             metrics = compared.xs(checkpoint, level="checkpoint")
             row = {}
-            for column, metric in (("Δ training loss", "train_ensemble"), ("Δ test loss", "ensemble")):
-                found = metrics.loc[metric]
-                direction = found["verdict"] if found["verdict"] in ("higher", "lower") else ""
-                row[column] = f"{number_text(found['difference'], '+.4f', found['half_width'])} {direction}".strip()
+            for column, metric, style, scale in CHANGES:
+                if metric in metrics.index:
+                    found = metrics.loc[metric]
+                    direction = found["verdict"] if found["verdict"] in ("higher", "lower") else ""
+                    text = number_text(found["difference"], style, found["half_width"], scale=scale)
+                    row[column] = f"{text} {direction}".strip()
             diversity = metrics.loc["diversity"]
             row["diversity"] = f"× {number_text(diversity['beta'] / diversity['reference'], '.0f')}"
             rows[name, checkpoint] = row

@@ -79,6 +79,10 @@ def test_changes_are_the_paired_differences_on_training_and_on_test_data():
     assert set(told["Δ training loss"]) == {"−1.0000 ± 0.0000 lower"}
     assert set(told["Δ test loss"]) == {"+1.0000 ± 0.0000 higher"}
     assert set(told["diversity"]) == {"× 1"}
+    half_width = 100 * statistics.mean_interval([s / 100 for s in SEEDS])[1]
+    assert set(told["Δ test accuracy"]) == {f"−102.00 ± {half_width:.2f} lower"}
+    regression = frame().drop(columns=["accuracy", "individual_accuracy"])
+    assert list(tables.changes({"one": regression}, 1.0).columns) == ["Δ training loss", "Δ test loss", "diversity"]
     noisy = frame().assign(ensemble=lambda f: f["beta"] * (-1.0) ** f["seed"])
     assert "er" not in tables.changes({"one": noisy}, 1.0).loc[("one", "last"), "Δ test loss"]
 
