@@ -21,7 +21,7 @@ import jointens
 from jointens.analysis import compare
 from jointens.reports import beta_sweep, published, tables
 
-photographs = published.RESNET8.results
+photographs = published.RESNET8.whole
 one_network = published.Setting("cifar10_resnet8_wide", "scores").results
 on_photographs = photographs.tests()
 beta_sweep.accuracies(photographs, alone=one_network)

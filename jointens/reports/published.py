@@ -9,10 +9,11 @@ results/README.md                                        what is published and w
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 from ..common import profiles_root, published_root
-from ..experiment import Experiment, Results
+from ..experiment import Cell, Experiment, Results
 
 
 class Setting(NamedTuple):
@@ -41,6 +42,16 @@ class Setting(NamedTuple):
     def results(self) -> Results:
         """Its published results, perhaps none."""
         return Results(self.experiment, published_root() / str(self))
+
+    @property
+    def whole(self) -> Results:
+        """Its published results at those β that every seed of the profile has; all of them if there is no such β."""
+        results, experiment = self.results, self.experiment
+        everywhere = [
+            beta for beta in experiment.beta_vals if all(results.is_done(Cell(beta, seed)) for seed in experiment.seeds)
+        ]
+        betas = everywhere or experiment.beta_vals
+        return Results(dataclasses.replace(experiment, beta_vals=betas), results.folder)
 
 
 RESNET8 = Setting("cifar10_resnet8", "scores")  # Figure 6, left, for a CPU

@@ -97,7 +97,7 @@ def claims_of(chapter):
 
 
 def test_the_claims_of_the_beta_sweep_fail_where_the_sign_is_turned(capsys):
-    photographs = published.RESNET8.results.tests()
+    photographs = published.RESNET8.whole.tests()
     cnn = {"authors' rate": published.Setting("cifar10_cnn", "scores").results}
     names = {"compare": compare, "tables": tables, "cnn": cnn}
     exec(claims_of("beta_sweep"), {**names, "on_photographs": photographs})

@@ -98,6 +98,15 @@ def test_publishing_copies_finished_cells_and_updates_the_table(clone, tiny, tmp
     assert "python -m jointens run" not in publish.list_of_cells()
 
 
+def test_whole_are_the_betas_that_every_seed_has(clone, tiny):
+    publish.publish_folder(jointens.run(tiny(beta_vals=[0, 1], seeds=[0]), progress=False).folder)
+    assert clone.whole.experiment.beta_vals == (0, 0.5, 1) and len(clone.whole.records()) == 2
+    publish.publish_folder(jointens.run(tiny(beta_vals=[0, 1], seeds=[1]), progress=False).folder)
+    publish.publish_folder(jointens.run(tiny(beta_vals=[0.5], seeds=[1]), progress=False).folder)
+    assert len(clone.results.records()) == 5
+    assert [record.cell for record in clone.whole.records()] == [Cell(b, s) for s in (0, 1) for b in (0, 1)]
+
+
 def test_cells_outside_the_grid_stay_where_they_are(clone, tiny):
     folder = publish.publish_folder(jointens.run(tiny(beta_vals=[0, 0.25], seeds=[0, 7]), progress=False).folder)
     assert [path.name for path in folder.glob("cells/*")] == ["beta=0,seed=0.json"]
