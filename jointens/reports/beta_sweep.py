@@ -58,7 +58,7 @@ def sweep(*sweeps: Results) -> Figure:
 def accuracies(results: Results, *, alone: Results | None = None) -> Figure:
     """Draw test accuracy over β at the best checkpoint: of the ensemble and, below it, of the learners by themselves.
 
-    Thin lines are seeds. Bars are 95 % t intervals of the paired differences to β = 0.
+    It is narrow enough for a phone. Thin lines are seeds. Bars are 95 % t intervals of the paired differences to β = 0.
 
     Args:
         results: a sweep of classifiers.
@@ -69,7 +69,7 @@ def accuracies(results: Results, *, alone: Results | None = None) -> Figure:
         "accuracy": ("the ensemble", ENSEMBLE_COLOUR, "o"),
         "individual_accuracy": ("its learners, one by one", VERMILION, "s"),
     }
-    with styled(2, 1, size=(7.6, 5), footer=stamp(results), sharex=True) as (figure, grid):
+    with styled(2, 1, size=(5.6, 4.8), footer=stamp(results), sharex=True) as (figure, grid):
         for axes, (column, (name, colour, marker)) in zip(grid.flat, panels.items(), strict=True):
             for _, runs in _at_best(tests).groupby("seed"):
                 axes.plot(runs["beta"], 100 * runs[column], color=colour, linewidth=0.8, alpha=0.35)
@@ -78,13 +78,16 @@ def accuracies(results: Results, *, alone: Results | None = None) -> Figure:
                 means["beta"], 100 * means["mean"], 100 * differences["half_width"].to_numpy(),
                 color=colour, marker=marker, linewidth=2.4, capsize=3,
             )  # fmt: skip
-            for end, side, points in ((0, "right", -9), (-1, "left", 9)):
+            for end, offset, vertical in ((0, (8, 4), "bottom"), (-1, (9, 0), "center")):
                 beta, mean = means.iloc[end][["beta", "mean"]]
-                place = {"xytext": (points, 0), "textcoords": "offset points", "ha": side, "va": "center"}
+                place = {"xytext": offset, "textcoords": "offset points", "va": vertical}
                 axes.annotate(f"{100 * mean:.1f} %", (beta, 100 * mean), color=colour, **place)
             axes.set_title(name, color=colour, loc="left")
             axes.set_ylabel("test accuracy, %")
-            axes.margins(x=0.11)
+            axes.margins(y=0.12)
+            lowest, highest = means["beta"].min(), means["beta"].max()
+            axes.set_xlim(lowest - 0.05, highest + 0.2)
+            axes.set_xticks([tick for tick in axes.get_xticks() if lowest <= tick <= highest])
         if alone is not None:
             level = 100 * _at_best(alone.tests())["accuracy"].mean()
             grid.flat[0].axhline(level, color=DARK_GREY, linestyle=":", zorder=1)
