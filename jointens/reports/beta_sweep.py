@@ -87,7 +87,7 @@ def accuracies(results: Results, *, alone: Results | None = None) -> Figure:
             axes.margins(y=0.12)
             lowest, highest = means["beta"].min(), means["beta"].max()
             axes.set_xlim(lowest - 0.05, highest + 0.2)
-            axes.set_xticks([tick for tick in axes.get_xticks() if lowest <= tick <= highest])
+            axes.set_xticks([tick for tick in axes.get_xticks() if lowest - 0.01 < tick < highest + 0.01])
         if alone is not None:
             level = 100 * _at_best(alone.tests())["accuracy"].mean()
             grid.flat[0].axhline(level, color=DARK_GREY, linestyle=":", zorder=1)

@@ -59,6 +59,7 @@ def test_accuracies_are_those_of_the_best_checkpoint(tiny):
         seeds = [line.get_ydata() for line in drawn if line.get_alpha()]
         expected = [100 * runs.sort_values("beta")[column] for _, runs in tests.groupby("seed")]
         np.testing.assert_allclose(seeds, expected)
+        assert axes.get_xticks()[[0, -1]] == pytest.approx([0, 1])
         (mean,) = [line for line in drawn if line.get_marker() in ("o", "s")]
         np.testing.assert_allclose(mean.get_xydata(), np.column_stack([means.index, means]))
     level = 100 * alone.tests().query("checkpoint == 'best'")["accuracy"].mean()
