@@ -102,9 +102,10 @@ def table() -> str:
     for setting in published.settings():
         by_profile.setdefault(setting.profile, []).append(setting)
     for profile, settings in by_profile.items():
-        every = [len(setting.experiment.cells) for setting in settings]
-        done = sum(len(setting.results.records()) for setting in settings)
-        rows.append(f"| `{profile}` | {_title(profile)} | {done or '–'} | {sum(every) - done or '–'} |")
+        opened = [setting.results for setting in settings]  # each reads the profile
+        done = sum(len(results.records()) for results in opened)
+        missing = sum(len(results.experiment.cells) for results in opened) - done
+        rows.append(f"| `{profile}` | {_title(profile)} | {done or '–'} | {missing or '–'} |")
     return "\n".join(rows)
 
 

@@ -106,6 +106,14 @@ def test_a_learner_that_does_not_fit_is_told(keys, message):
         Experiment(**keys)
 
 
+def test_a_whole_width_is_the_same_experiment_however_it_is_written():
+    """Results that are published with `width: 5` were made when only whole factors were allowed."""
+    written = [Experiment(base_learner="MLP", width=width) for width in (5, 5.0, "5", "5.0")]
+    assert {experiment.hash for experiment in written} == {written[0].hash}
+    assert [type(experiment.width) for experiment in written] == [int] * 4
+    assert Experiment(width="2.25").width == 2.25
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_stacked_and_looped_learners_give_the_same_outputs_and_gradients(name):
     """In evaluation mode, so without dropout; in float64, where only rounding is left between the two."""

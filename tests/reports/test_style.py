@@ -59,3 +59,12 @@ def test_a_table_of_the_users_own_is_named_as_such(tmp_path):
     (tmp_path / "mine.csv").write_text("a,y\n" + "".join(f"{n},{n % 7}\n" for n in range(60)))
     experiment = Experiment(dataset=f"csv:{tmp_path / 'mine.csv'}", target="y")
     assert style.scale_of(experiment) == "own"
+
+
+def test_a_long_stamp_is_two_lines_of_the_same_parts(tiny, monkeypatch):
+    results = jointens.run(tiny(), progress=False)
+    line = style.stamp(results)
+    assert "\n" not in line
+    monkeypatch.setattr(style, "STAMP_LENGTH", len(line) - 1)
+    first, second = style.stamp(results).split("\n")
+    assert first and second and f"{first} · {second}" == line

@@ -107,6 +107,29 @@ def test_whole_are_the_betas_that_every_seed_has(clone, tiny):
     assert [record.cell for record in clone.whole.records()] == [Cell(b, s) for s in (0, 1) for b in (0, 1)]
 
 
+def test_panels_are_those_of_which_something_is_published(clone, tiny):
+    assert published.panels() == []
+    publish.publish_folder(jointens.run(tiny(), progress=False).folder)
+    (panel,) = published.panels()
+    assert panel.folder == clone.results.folder and panel.records()
+
+
+def test_rates_and_averages_differ_from_the_photographs_in_that_alone():
+    """What is compared in one figure or table is one setting but for the key that is compared."""
+    base = published.RESNET8.experiment.identity()
+    at_rates = {rate: published.ENDS._replace(learning_rate=rate).experiment for rate in published.RATES}
+    ends = [of for of in published.SMALL if of.profile == published.ENDS.profile]
+    with_averages = {of.average: of.experiment for of in ends if not of.learning_rate}
+    for key, found in (("learning_rate", at_rates), ("average", with_averages)):
+        for value, experiment in found.items():
+            assert getattr(experiment, key) == value
+            assert {name for name, own in experiment.identity().items() if own != base[name]} <= {key}
+    opened = published.at_rates() | published.with_averages()
+    assert {0.1, "scores"} <= opened.keys()
+    for value, results in opened.items():
+        assert value in (results.experiment.learning_rate, results.experiment.average) and results.records()
+
+
 def test_cells_outside_the_grid_stay_where_they_are(clone, tiny):
     folder = publish.publish_folder(jointens.run(tiny(beta_vals=[0, 0.25], seeds=[0, 7]), progress=False).folder)
     assert [path.name for path in folder.glob("cells/*")] == ["beta=0,seed=0.json"]
