@@ -24,9 +24,9 @@ from .torchvision_sets import read_images
 from .toy_imagenet import CLASSES, NUM_TRAIN, NUM_VAL, read_toy_imagenet
 from .uci import TABULAR_SETS, read_tabular
 
-AUGMENTATIONS = ("protocol", "crop_flip", "none")
-"""How training images can be augmented, the values of the key `augmentation`."""
-CROP_FLIP = Augmentation(padding=4, flip=True)
+OTHER_AUGMENTATIONS = {"crop_flip": Augmentation(padding=4, flip=True), "none": None}
+AUGMENTATIONS = ("protocol", *OTHER_AUGMENTATIONS)
+"""How training images can be augmented, the values of the key `augmentation`; protocol: as the data set has it."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Dataset:
 
     def augmented(self, name: str) -> Dataset:
         """Return the data set with one of its `augmentations`."""
-        others = {"crop_flip": CROP_FLIP, "none": None}
+        others = OTHER_AUGMENTATIONS
         return dataclasses.replace(self, augmentation=others[name]) if name in others else self
 
     def prepare(self, inputs: Tensor) -> Tensor:

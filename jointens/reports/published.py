@@ -10,6 +10,7 @@ results/README.md                                        what is published and w
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..common import profiles_root, published_root
@@ -46,7 +47,8 @@ class Setting(NamedTuple):
     @property
     def whole(self) -> Results:
         """Its published results at those β that every seed of the profile has; all of them if there is no such β."""
-        results, experiment = self.results, self.experiment
+        results = self.results
+        experiment = results.experiment
         everywhere = [
             beta for beta in experiment.beta_vals if all(results.is_done(Cell(beta, seed)) for seed in experiment.seeds)
         ]
@@ -55,14 +57,15 @@ class Setting(NamedTuple):
 
 
 RESNET8 = Setting("cifar10_resnet8", "scores")  # Figure 6, left, for a CPU
-ENDS = Setting("cifar10_resnet8_ends", "scores")  # its first and last β alone
-RATES = (0.01, 0.03, 0.1, 0.3)  # at which the ends are trained; one of them is the profile's
+ENDS = Setting("cifar10_resnet8_ends", "scores")  # its first and last β alone, in bfloat16
+AT_RATES = (ENDS, *(ENDS._replace(learning_rate=rate) for rate in (0.03, 0.3, 0.01)))
+WITH_AVERAGES = (ENDS, *(ENDS._replace(average=average) for average in ("probabilities", "released")))
+CROP_FLIP = Setting("cifar10_resnet8_crop_flip", "scores")
 SMALL = (  # for a CPU
     RESNET8,
     Setting("cifar10_resnet8_wide", "scores"),
-    *(ENDS._replace(learning_rate=rate) for rate in RATES if rate != 0.1),
-    *(ENDS._replace(average=average) for average in ("probabilities", "released")),
-    Setting("cifar10_resnet8_crop_flip", "scores"),
+    *dict.fromkeys((*AT_RATES, *WITH_AVERAGES)),  # ENDS once
+    CROP_FLIP,
     *(Setting(f"cifar10_cnn{kind}", "scores") for kind in ("", "_fair", "_single", "_wide")),
 )
 PANELS = ("cifar10_resnet18", "cifar100_resnet18", "cifar10_resnet34", "cifar100_resnet34")  # of Figure 6, left
@@ -84,24 +87,25 @@ def settings() -> list[Setting]:
 
 def on_imagenet() -> list[Results]:
     """Open the published results of Table 1's learners."""
-    found = [Setting(profile, "probabilities").results for profile in IMAGENET]
-    return [results for results in found if results.records()]
+    return _published(Setting(profile, "probabilities") for profile in IMAGENET)
 
 
 def panels() -> list[Results]:
     """Open the published sweeps of Figure 6's panels."""
-    found = [Setting(profile, average).results for average in PANEL_AVERAGES for profile in PANELS]
-    return [results for results in found if results.records()]
+    return _published(Setting(profile, average) for average in PANEL_AVERAGES for profile in PANELS)
 
 
-def at_rates() -> dict[float, Results]:
-    """Open the published results of ResNet8 at the ends of β, by learning rate; without those that are not there."""
-    found = {rate: (RESNET8 if rate == 0.1 else ENDS._replace(learning_rate=rate)).results for rate in RATES}
-    return {rate: results for rate, results in found.items() if results.records()}
+def by_rate() -> dict[float, Results]:
+    """Open the published results of ResNet8 at the ends of β by learning rate, in ascending order."""
+    found = {results.experiment.learning_rate: results for results in _published(AT_RATES)}
+    return dict(sorted(found.items()))
 
 
-def with_averages() -> dict[str, Results]:
-    """Open the published results of ResNet8 by the way to average; without those that are not there."""
-    found = {"scores": RESNET8.results}
-    found |= {average: ENDS._replace(average=average).results for average in ("probabilities", "released")}
-    return {average: results for average, results in found.items() if results.records()}
+def by_average() -> dict[str, Results]:
+    """Open the published results of ResNet8 at the ends of β by the way to average."""
+    return {results.experiment.average: results for results in _published(WITH_AVERAGES)}
+
+
+def _published(settings: Iterable[Setting]) -> list[Results]:
+    """Open the results of settings, without those of which nothing is published."""
+    return [results for setting in settings if (results := setting.results).records()]

@@ -45,7 +45,7 @@ def test_the_table_is_up_to_date():
 
 def test_the_order_is_ends_first_then_the_rest_and_no_cell_twice():
     every = [(batch.setting, cell) for batch in publish.batches() for cell in batch.cells]
-    assert len(every) == len(set(every)) == 40 + 3 + 5 * 6 + 15 + 2 * 9 + 2 * 3 + 12 * 30 + 7 * 2
+    assert len(every) == len(set(every)) == 40 + 3 + 6 * 6 + 15 + 2 * 9 + 2 * 3 + 12 * 30 + 7 * 2
     panel = published.Setting("cifar10_resnet18", "scores")
     assert [cell for setting, cell in every if setting == panel][:3] == [Cell(0, 0), Cell(1, 0), Cell(0.2, 0)]
     for setting in published.settings():
@@ -114,19 +114,27 @@ def test_panels_are_those_of_which_something_is_published(clone, tiny):
     assert panel.folder == clone.results.folder and panel.records()
 
 
-def test_rates_and_averages_differ_from_the_photographs_in_that_alone():
-    """What is compared in one figure or table is one setting but for the key that is compared."""
-    base = published.RESNET8.experiment.identity()
-    at_rates = {rate: published.ENDS._replace(learning_rate=rate).experiment for rate in published.RATES}
-    ends = [of for of in published.SMALL if of.profile == published.ENDS.profile]
-    with_averages = {of.average: of.experiment for of in ends if not of.learning_rate}
-    for key, found in (("learning_rate", at_rates), ("average", with_averages)):
-        for value, experiment in found.items():
-            assert getattr(experiment, key) == value
-            assert {name for name, own in experiment.identity().items() if own != base[name]} <= {key}
-    opened = published.at_rates() | published.with_averages()
-    assert {0.1, "scores"} <= opened.keys()
-    for value, results in opened.items():
+def test_what_is_compared_differs_in_one_key_alone():
+    """What one figure or table compares is one setting but for the key that is compared."""
+
+    def differences(one, other):
+        found, others = one.experiment.identity(), other.experiment.identity()
+        return {key for key, value in found.items() if value != others[key]}
+
+    assert differences(published.ENDS, published.RESNET8) == {"precision"}
+    assert published.RESNET8.experiment.seeds[:3] == published.ENDS.experiment.seeds
+    assert sorted(of.experiment.learning_rate for of in published.AT_RATES) == [0.01, 0.03, 0.1, 0.3]
+    assert [of.experiment.average for of in published.WITH_AVERAGES] == ["scores", "probabilities", "released"]
+    for settings, key in ((published.AT_RATES, "learning_rate"), (published.WITH_AVERAGES, "average")):
+        assert settings[0] == published.ENDS
+        assert all(differences(of, published.ENDS) == {key} for of in settings[1:])
+
+
+def test_rates_and_averages_are_opened_by_their_value():
+    rates, averages = published.by_rate(), published.by_average()
+    assert rates and list(rates) == sorted(rates)
+    assert averages.keys() <= {"scores", "probabilities", "released"}
+    for value, results in (rates | averages).items():
         assert value in (results.experiment.learning_rate, results.experiment.average) and results.records()
 
 
