@@ -9,7 +9,8 @@ jointens convert RESULTS OUT key=value …        results of ours in the authors
 
 The last line of standard output is the results folder (for `show` the diagnosis); everything else goes to standard
 error.
-Exit status: 0 done, 2 wrong input (one line), 130 interrupted, 143 terminated; the last two can be run again and go on.
+Exit status: 0 done, 2 wrong input (one line), 3 done, but cells diverged (a warning names them), 130 interrupted, 143
+terminated; the last two can be run again and go on.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .experiment import Experiment
 from .sweeps import run
 
 NAME = "jointens"
+DIVERGED = 3  # exit status
 
 
 class Parser(argparse.ArgumentParser):
@@ -76,8 +78,9 @@ def main(arguments: list[str] | None = None) -> int:
             with _stoppable():
                 if hasattr(sys.stdout, "reconfigure"):
                     sys.stdout.reconfigure(errors="replace")  # a terminal that knows no β
-                print(_command(arguments), flush=True)
-                return 0
+                shown, status = _command(arguments)
+                print(shown, flush=True)
+                return status
         except BrokenPipeError:  # whoever read it has seen enough, as in `show … | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 128 + signal.SIGPIPE
@@ -119,8 +122,8 @@ def _stoppable() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-def _command(arguments: list[str] | None) -> Path | str:
-    """Run a command; returns the results folder, or the text to show."""
+def _command(arguments: list[str] | None) -> tuple[Path | str, int]:
+    """Run a command; returns the results folder, or the text to show, and the exit status."""
     parser = _parser()
     given, more = parser.parse_known_args(arguments)
     if unknown := [word for word in more if word.startswith("-")]:
@@ -129,7 +132,7 @@ def _command(arguments: list[str] | None) -> Path | str:
     return given.handle(given, [*given.words, *more])
 
 
-def _run(given: argparse.Namespace, words: Sequence[str]) -> Path:
+def _run(given: argparse.Namespace, words: Sequence[str]) -> tuple[Path, int]:
     read, source = read_experiment, given.released
     if source is None:
         if not words:
@@ -141,17 +144,18 @@ def _run(given: argparse.Namespace, words: Sequence[str]) -> Path:
     experiment = read(source, **parse_keys(words, f"{NAME} run") | options)
     if given.wait and experiment.launcher == "local":
         raise InputError("--wait is for launcher=slurm; without it run waits anyway")
-    return run(experiment, wait=given.wait).folder
+    results = run(experiment, wait=given.wait)
+    return results.folder, DIVERGED if results.diverged() else 0
 
 
-def _show(given: argparse.Namespace, words: Sequence[str]) -> str:
+def _show(given: argparse.Namespace, words: Sequence[str]) -> tuple[str, int]:
     from .reports.stored_diagnosis import diagnose_stored
 
-    return diagnose_stored(given.source, **parse_keys(words, f"{NAME} show"))
+    return diagnose_stored(given.source, **parse_keys(words, f"{NAME} show")), 0
 
 
-def _convert(given: argparse.Namespace, words: Sequence[str]) -> Path:
-    return convert(given.source, given.out, **parse_keys(words, f"{NAME} convert"))
+def _convert(given: argparse.Namespace, words: Sequence[str]) -> tuple[Path, int]:
+    return convert(given.source, given.out, **parse_keys(words, f"{NAME} convert")), 0
 
 
 def _parser() -> Parser:

@@ -10,33 +10,31 @@ if TYPE_CHECKING:
 
 
 def over_rates(tests: Mapping[float, pd.DataFrame]) -> pd.DataFrame:
-    """Join the tests of one setting at several learning rates, as far as all rates have them.
+    """Join the tests of one setting at several learning rates, in the column learning_rate.
 
     Args:
         tests: what `Results.tests` gives, by learning rate.
-
-    Returns:
-        The rows of β and seeds that are there at every rate, with the column learning_rate.
     """
     import pandas as pd
 
-    frame = pd.concat([rows.assign(learning_rate=rate) for rate, rows in sorted(tests.items())], ignore_index=True)
-    counts = frame.groupby(["beta", "seed"])["learning_rate"].transform("nunique")
-    return frame[counts == len(tests)].reset_index(drop=True)
+    return pd.concat([rows.assign(learning_rate=rate) for rate, rows in sorted(tests.items())], ignore_index=True)
 
 
 def choose_rates(frame: pd.DataFrame) -> dict[float, float]:
     """Choose for each β the learning rate with the lowest validation ensemble loss, in the mean over seeds.
 
-    The loss is that of the best checkpoint, which was chosen by the same loss. A rate at which a seed diverged from the
-    start, so that its loss is NaN, is not chosen.
+    The loss is that of the best checkpoint, which was chosen by the same loss. A rate that lacks a seed, since its run
+    diverged or is not finished, is not chosen.
 
     Args:
         frame: what `over_rates` gives.
     """
     best = frame[frame["checkpoint"] == "best"]
-    losses = best.groupby(["beta", "learning_rate"])["val_ensemble"].agg(lambda values: values.mean(skipna=False))
-    return {beta: of_beta.droplevel("beta").idxmin() for beta, of_beta in losses.groupby("beta")}
+    chosen = {}
+    for beta, rows in best.groupby("beta"):
+        of_rate = rows.groupby("learning_rate")["val_ensemble"].agg(["mean", "count"])
+        chosen[beta] = of_rate["mean"][of_rate["count"] == rows["seed"].nunique()].idxmin()
+    return chosen
 
 
 def at_rates(frame: pd.DataFrame, rates: Mapping[float, float]) -> pd.DataFrame:

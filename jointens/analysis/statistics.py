@@ -54,9 +54,21 @@ def mean_interval(values: np.ndarray, axis: int = -1) -> tuple[np.ndarray, np.nd
 
 
 def complete_seeds(tests: pd.DataFrame) -> list[int]:
-    """Return the seeds that have every β at every checkpoint: means and intervals are over these."""
+    """Return the seeds that have every β at every checkpoint: means and intervals are over these.
+
+    Raises:
+        InputError: there are none.
+    """
+    if tests.empty:
+        raise InputError("these results hold no test: no cell is finished, or all of them diverged")
     counts = tests.groupby("seed").size()
-    return counts.index[counts == tests.groupby(["checkpoint", "beta"]).ngroups].to_list()
+    complete = counts.index[counts == tests.groupby(["checkpoint", "beta"]).ngroups].to_list()
+    if not complete:
+        found = ", ".join(f"{beta:g} ({rows['seed'].nunique()} seeds)" for beta, rows in tests.groupby("beta"))
+        raise InputError(
+            f"no seed has every β, so nothing can be compared: the β are {found}; others diverged or are missing"
+        )
+    return complete
 
 
 def over_beta(tests: pd.DataFrame, column: str, *, paired: bool = False) -> pd.DataFrame:
@@ -74,16 +86,18 @@ def over_beta(tests: pd.DataFrame, column: str, *, paired: bool = False) -> pd.D
         Columns checkpoint, beta, mean, half_width (NaN with one seed, and at the reference itself when paired).
 
     Raises:
-        InputError: the results have no such metric; those converted from the authors' code have none on training data.
+        InputError: no seed has every β; or the results have no such metric, as those converted from the authors' code
+            have none on training data.
     """
     import pandas as pd
 
+    seeds = complete_seeds(tests)
     if column not in tests:
         name = METRIC_NAMES.get(column, column)
         raise InputError(f"these results hold no {name}: whoever trained them did not log it")
     parts = []
     for checkpoint, rows in tests.groupby("checkpoint"):
-        values = rows.pivot(index="beta", columns="seed", values=column)[complete_seeds(tests)]
+        values = rows.pivot(index="beta", columns="seed", values=column)[seeds]
         reference = reference_beta(rows)
         if paired:
             values = values - values.loc[reference]
@@ -116,6 +130,10 @@ def compare(tests: pd.DataFrame, beta: float) -> pd.DataFrame:
     """
     import pandas as pd
 
+    complete_seeds(tests)
+    if beta not in tests["beta"].to_numpy():
+        found = ", ".join(f"{known:g}" for known in sorted(tests["beta"].unique()))
+        raise InputError(f"β = {beta:g} has no finished cell that did not diverge; the β here are {found}")
     rows, reference = [], reference_beta(tests)
     for metric in METRIC_NAMES:
         if metric not in tests:

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..authors import read_outputs
 from ..common import InputError, expanded
 from ..experiment import CHECKPOINTS, Cell, Results
+from ..sweeps import describe_diverged
 from .statistics import independent, joint
 
 PUBLISHED = "published"  # stands for the checkpoint of the authors' outputs, which their files do not name
@@ -89,16 +90,24 @@ def stored_outputs(source: str | os.PathLike | Results) -> StoredOutputs:
 
 def _ours(results: Results) -> StoredOutputs:
     experiment, folder = results.experiment, results.folder
-    kept = {cell for cell in experiment.cells if results.is_done(cell) and results.path(cell, ".npz").exists()}
+    diverged = results.diverged()
+    kept = {
+        cell
+        for cell in experiment.cells
+        if results.is_done(cell) and cell not in diverged and results.path(cell, ".npz").exists()
+    }
     runs = tuple(seed for seed in experiment.seeds if all(Cell(beta, seed) in kept for beta in experiment.beta_vals))
+    told = f"; {described}" if (described := describe_diverged(results)) else ""
     if not runs:
         raise InputError(
             f"{folder} holds no seed with the learners' outputs for every β: it was trained with store_outputs false, "
-            "it is not finished, or it was published without them"
+            f"it is not finished, or it was published without them{told}"
         )
     if len(runs) < len(experiment.seeds):
         lacking = len(experiment.seeds) - len(runs)
-        warnings.warn(f"{folder}: {lacking} of {len(experiment.seeds)} seeds lack a β and are left out", stacklevel=3)
+        warnings.warn(
+            f"{folder}: {lacking} of {len(experiment.seeds)} seeds lack a β and are left out{told}", stacklevel=3
+        )
 
     def read(checkpoint: str, beta: float, run: int | str) -> tuple[Tensor, Tensor]:
         arrays, names = results.outputs(Cell(beta, run)), (f"test_outputs_{checkpoint}", "test_targets")

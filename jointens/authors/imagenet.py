@@ -31,9 +31,11 @@ KEYS = ("beta", "run", "lr_switch", "train_loss", "val_loss", *LISTS)
 
 
 def authors_files(results: Results) -> dict[str, str]:
-    """Return the names and contents of the files of every cell, those in training included."""
-    files = {}
+    """Return the names and contents of the files of every cell that did not diverge, those in training included."""
+    files, diverged = {}, results.diverged()
     for record in [*results.records(), *results.unfinished_records()]:
+        if record.cell in diverged:
+            continue
         file = record.provenance.get("file")
         content = json.loads(file) if file else _authors_keys(record)
         files[f"results_seed:{content['run']}_beta:{content['beta']}.json"] = json.dumps(content, indent=4) + "\n"

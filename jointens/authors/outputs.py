@@ -69,12 +69,13 @@ def authors_files(results: Results) -> dict[str, str]:
     Raises:
         InputError: a seed lacks a β, or outputs were not stored.
     """
-    experiment = results.experiment
+    experiment, diverged = results.experiment, results.diverged()
     betas = sorted(experiment.beta_vals)
     for cell in experiment.cells:
-        if not results.is_done(cell) or not results.path(cell, ".npz").exists():
+        if cell in diverged or not results.is_done(cell) or not results.path(cell, ".npz").exists():
+            why = ", which diverged" if cell in diverged else ""
             raise InputError(
-                f"{results.folder} lacks the outputs of {cell}; the authors' format has them for every seed and β"
+                f"{results.folder} lacks the outputs of {cell}{why}; the authors' format has them for every seed and β"
             )
     files = {}
     for checkpoint in CHECKPOINTS:

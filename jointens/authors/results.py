@@ -18,6 +18,7 @@ import dataclasses
 import io
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from ..experiment import (
     authors_table,
     canonical_beta,
 )
-from ..sweeps import make_schedule
+from ..sweeps import describe_diverged, make_schedule
 from ..training import best_validation
 from . import imagenet, outputs
 from .config import ENDLESS, EXPERIMENT_KEYS, OPTIM_KEYS, ORIGIN, OURS, read_experiment
@@ -120,12 +121,17 @@ def _check_overrides(source: Path, overrides: Mapping[str, Any]) -> None:
 
 def _authors_files(results: Results) -> dict[str, str]:
     """Return the names and contents of the files of a results folder of theirs."""
-    experiment, records = results.experiment, results.records()
-    on_files = experiment.about_data.files
+    experiment, diverged = results.experiment, results.diverged()
+    records = [record for record in results.records() if record.cell not in diverged]
+    on_files, told = experiment.about_data.files, describe_diverged(results)
     if not records and not (on_files and results.unfinished_records()):
-        raise InputError(f"{results.folder} holds no finished cell")
+        raise InputError(
+            f"{results.folder} holds no finished cell" + (f" but those that diverged; {told}" if told else "")
+        )
     if experiment.loss == "squared_error":
         return outputs.authors_files(results)
+    if told:
+        warnings.warn(f"{told}; they are left out, since the authors' format cannot say so", stacklevel=3)
     looks_back = make_schedule(experiment).depends_on_validation
     if on_files != bool(experiment.validate_every) or (looks_back and not on_files):
         raise InputError(

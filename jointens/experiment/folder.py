@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -151,6 +152,8 @@ class Results:
             raise InputError(
                 f"{path} is damaged or of another experiment; remove it, and the same command trains it again"
             )
+        if record.diverged and not self.converted:  # also if it was written before that had a meaning
+            return dataclasses.replace(record, best_epoch=0, test=dict.fromkeys(record.test))
         return record
 
     def write(
@@ -161,7 +164,7 @@ class Results:
     ) -> None:
         """Write a finished cell; its JSON file comes last, since a cell is done when that is there.
 
-        What was written of it before it was finished is removed.
+        What was written of it before it was finished is removed. A cell that diverged has no outputs and no weights.
 
         Args:
             record: what the JSON file is to hold.
@@ -169,10 +172,10 @@ class Results:
             weights: kept beside it if the experiment saves weights.
         """
         cell = record.cell
-        if self.experiment.store_outputs:
+        if self.experiment.store_outputs and not record.diverged:
             arrays = {name: value.numpy() for name, value in (outputs or {}).items()}
             write_atomically(self.path(cell, ".npz"), lambda file: np.savez(file, **arrays))
-        if self.experiment.save_weights:
+        if self.experiment.save_weights and not record.diverged:
             from safetensors.torch import save
 
             contiguous = {name: value.contiguous() for name, value in (weights or {}).items()}
@@ -219,6 +222,16 @@ class Results:
         records = [self._read(path) for path in (self.folder / "cells").glob("*.json")]
         return sorted(records, key=lambda record: record.cell)
 
+    def diverged(self) -> dict[Cell, int]:
+        """The finished cells of the grid that diverged, which tables and figures leave out.
+
+        Returns:
+            For each the validation, from 1, at which its ensemble loss on validation data was not finite, and training
+            ended. Results that were converted have none: what the authors logged is shown as it is.
+        """
+        records = [] if self.converted else self.records()
+        return {record.cell: since for record in records if (since := record.diverged)}
+
     def outputs(self, cell: Cell) -> dict[str, np.ndarray]:
         """A cell's stored arrays: `{test,val}_outputs_{best,last}` (M, N, K) and `{test,val}_targets` (N,).
 
@@ -233,15 +246,19 @@ class Results:
     # ---- tables
 
     def write_csv(self) -> None:
-        """Rebuild results.csv from every cell in the folder: the authors' columns, no index, lists as Python lists."""
-        table = frames.authors_table(self.all_records()).to_csv(index=False).encode()
+        """Rebuild results.csv from every cell in the folder that did not diverge.
+
+        It has the authors' columns and no index; lists are written as Python lists.
+        """
+        records = [record for record in self.all_records() if self.converted or not record.diverged]
+        table = frames.authors_table(records).to_csv(index=False).encode()
         path = self.folder / "results.csv"
         if not path.exists() or path.read_bytes() != table:
             remove_leftovers(self.folder)
             write_atomically(path, table)
 
     def tests(self) -> pd.DataFrame:
-        """Test metrics, one row for each cell and checkpoint ("best", "last").
+        """Test metrics, one row for each cell and checkpoint ("best", "last"), without the cells that diverged.
 
         Columns: beta, seed, checkpoint, epoch; individual, ensemble, diversity; train_individual, train_ensemble,
         train_diversity: the same on training data at that epoch, as in `history`; val_ensemble: the ensemble loss on

@@ -127,7 +127,7 @@ class CellRecord:
 
     cell: Cell
     best_epoch: int
-    """The validation with the lowest ensemble loss, from 1; 0 if none was finite and "best" is the initial weights."""
+    """The validation with the lowest ensemble loss, from 1; 0 if there is none: not yet, or since the cell diverged."""
     test: dict[str, Metrics | None]
     """At "best" and "last", or None if not known (yet)."""
     history: History
@@ -141,6 +141,16 @@ class CellRecord:
     @property
     def seed(self) -> int:
         return self.cell.seed
+
+    @property
+    def diverged(self) -> int:
+        """The validation, from 1, from which on the ensemble loss on validation data is not finite; 0: none."""
+        losses, since = self.history.val.ensemble, 0
+        for number in range(len(losses), 0, -1):
+            if math.isfinite(losses[number - 1]):
+                break
+            since = number
+        return since
 
     @classmethod
     def of(
@@ -178,6 +188,7 @@ class CellRecord:
             "seed": self.seed,
             "experiment": experiment,
             "best_epoch": self.best_epoch,
+            **({"diverged": self.diverged} if self.diverged else {}),
             "test": {at: metrics and metrics.to_dict() for at, metrics in self.test.items()},
             "history": self.history.to_dict(),
             "provenance": self.provenance,

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from ..analysis import complete_seeds
 from ..experiment import Experiment, Results
+from ..sweeps import describe_diverged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,7 +166,10 @@ def _stamp(sweeps: Sequence[Results], seeds: Sequence[int], name: str) -> str:
         name,
     ]  # fmt: skip
     line = " · ".join(parts)
-    return line if len(line) <= STAMP_LENGTH else " · ".join(parts[:2]) + "\n" + " · ".join(parts[2:])
+    if len(line) > STAMP_LENGTH:
+        line = " · ".join(parts[:2]) + "\n" + " · ".join(parts[2:])
+    diverged = [told for results in sweeps if (told := describe_diverged(results, most=3))]
+    return "\n".join([line, *(f"left out: {told}" for told in diverged)])
 
 
 def _ranges(seeds: Sequence[int]) -> str:

@@ -49,8 +49,11 @@ def evaluated(
 
     rows = []
     for results in sweeps:
+        diverged = results.diverged()
         for record in [*results.records(), *results.unfinished_records()]:
             cell = record.cell
+            if cell in diverged:
+                continue
             row = {"learner": results.experiment.base_learner, "beta": cell.beta, "seed": cell.seed}
             row |= {"validations": len(record.history.learning_rate), "finished": results.is_done(cell)}
             row |= _metrics_at_best(record)

@@ -25,12 +25,12 @@ from .build import (
     num_parameters,
     stack_size,
 )
-from .progress import describe_progress
+from .progress import describe_diverged, describe_progress
 from .saved import load
 from .stack import OutOfTime
 from .sweep import run
 
 __all__ = [
-    "OutOfTime", "describe_progress", "load", "load_data", "make_ensemble", "make_learner", "make_loader",
-    "make_schedule", "make_trainer", "num_parameters", "run", "stack_size",
+    "OutOfTime", "describe_diverged", "describe_progress", "load", "load_data", "make_ensemble", "make_learner",
+    "make_loader", "make_schedule", "make_trainer", "num_parameters", "run", "stack_size",
 ]  # fmt: skip

@@ -11,6 +11,8 @@ from ..experiment import Cell, Results
 from .claims import ClaimContent, Claims
 from .grids import asked_cells
 
+MOST_NAMED = 20  # cells
+
 
 class Progress:
     """One progress bar for all processes that train a sweep: validations of all cells, cells done, time left.
@@ -30,7 +32,7 @@ class Progress:
         self.bar = tqdm(
             total=self.validations and len(missing) * self.validations,
             desc=experiment.name,
-            unit="validation" if experiment.validate_every else "epoch",
+            unit=_unit(results),
             disable=not (enabled and missing),
             dynamic_ncols=True,
         )
@@ -86,14 +88,24 @@ def describe_progress(results: Results) -> str:
     return "\n".join(lines)
 
 
-MOST_NAMED = 20  # missing cells
+def describe_diverged(results: Results, most: int = MOST_NAMED) -> str:
+    """Name the finished cells of the grid that diverged, `most` of them, and since when; "" if there are none."""
+    diverged = results.diverged()
+    if not diverged:
+        return ""
+    named = [f"{cell} ({_unit(results)} {since})" for cell, since in list(diverged.items())[:most]]
+    more = f" and {len(diverged) - most} more" if len(diverged) > most else ""
+    return f"{len(diverged)} of {len(results.experiment.cells)} cells diverged: {'; '.join(named)}{more}"
+
+
+def _unit(results: Results) -> str:
+    return "validation" if results.experiment.validate_every else "epoch"
 
 
 def _described(claim: ClaimContent, results: Results) -> str:
     """Describe a claim in a line: `beta=0,seed=3, epoch 5 of 24, by process 12 on host, since 2026-01-31T12:00 UTC`."""
-    unit = "validation" if results.experiment.validate_every else "epoch"
     cells = f"{claim.cells[0]}" if claim.cells else "a cell"
     more = f" and {len(claim.cells) - 1} more" if len(claim.cells) > 1 else ""
     of = f" of {claim.total}" if claim.total else ""
     since = claim.since.replace("+00:00", " UTC")
-    return f"{cells}{more}, {unit} {claim.validations}{of}, by {claim.owner}, since {since}"
+    return f"{cells}{more}, {_unit(results)} {claim.validations}{of}, by {claim.owner}, since {since}"

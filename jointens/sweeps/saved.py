@@ -32,6 +32,8 @@ def load(folder: str | os.PathLike, beta: float, seed: int) -> Ensemble:
     if not results.is_done(cell):
         known = sorted(path.stem for path in (folder / "cells").glob("*.json"))
         raise InputError(f"{folder} holds no cell {cell}; it holds {'; '.join(known) or 'none'}")
+    if since := results.read(cell).diverged:
+        raise InputError(f"{folder} holds no weights of {cell}: it diverged, at validation {since}")
     weights = results.path(cell, ".safetensors")
     if not weights.exists():
         raise InputError(f"{folder} holds no weights of {cell}: it was trained with save_weights false, or converted")

@@ -16,7 +16,7 @@ from .grids import forget_finished_grids
 from .local import choose_jobs, train_by_workers
 from .plan import plan
 from .precision import warn_if_slow
-from .progress import Progress
+from .progress import Progress, describe_diverged
 from .worker import LOOK_SECONDS, Worker, missing_cells, prepare, work
 
 
@@ -26,6 +26,9 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
     Stopped at any moment and called again, it ends with the same files as if it had not been stopped, but for what
     stands under `provenance`; on a GPU, but for rounding as well. Several may run on one folder at once, also on
     several machines that share it: each cell is trained by one of them, and all wait until all is done.
+
+    A cell whose ensemble loss on validation data is not finite has diverged. Its training ends there, its record says
+    so, and a warning names it; it has no best checkpoint, no tests, no outputs and no weights.
 
     Args:
         experiment: the grid and its setting; its keys `jobs` and `launcher` say by which processes it is trained.
@@ -73,6 +76,8 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
                 _train_here(results, bar, deadline)
     forget_finished_grids(results)
     results.write_csv()
+    if diverged := describe_diverged(results):
+        warnings.warn(f"{diverged}; tables and figures leave them out", stacklevel=2)
     return results
 
 

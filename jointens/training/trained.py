@@ -15,12 +15,13 @@ class TrainedRun:
     """What training one run left: plain numbers and CPU tensors."""
 
     best_epoch: int
-    """The validation with the lowest ensemble loss, from 1; 0 if none was finite and "best" is the initial weights."""
+    """The validation with the lowest ensemble loss, from 1; 0 if there is none: not yet, or since the run diverged."""
     history: dict[str, Any]
     """Lists with an entry for each validation. learning_rate, objective; train, val (and test) as `measure` gives;
-    with `validate_every` also epoch and step, and epoch_objective for each epoch."""
+    with `validate_every` also epoch and step, and epoch_objective for each epoch. Those of a run that diverged end at
+    the validation whose ensemble loss was not finite, and everything below is missing."""
     test: dict[str, Any]
-    """At "best" and "last", with the keys of `measure` each, or None if not known (yet)."""
+    """At "best" and "last", with the keys of `measure` each, or None if not known."""
     outputs: dict[str, Tensor]
     """Test and validation outputs `(M, N, K)` at the best and the last validation, and targets `(N,)`."""
     weights: dict[str, Tensor]
@@ -32,6 +33,7 @@ def split_runs(
     history: Sequence[dict],
     *,
     best_epoch: Tensor,
+    diverged: Tensor,
     epoch_objectives: Sequence[Tensor] | None,
     test: dict[str, Any],
     outputs: dict[str, Tensor],
@@ -39,10 +41,13 @@ def split_runs(
 ) -> list[TrainedRun]:
     """Move everything to the host and split it by run; every tensor has the leading axis R.
 
+    A run that diverged leaves what it would have left alone, when its training would have ended there.
+
     Args:
         num_runs: R.
         history: a nested dict for each validation.
-        best_epoch: `(R,)`.
+        best_epoch: the best validation, from 1. `(R,)`
+        diverged: the validation at which it diverged, from 1; 0 if it did not. `(R,)`
         epoch_objectives: `(R,)` for each epoch, or None.
         test: nested dicts.
         outputs: `(R, ...)` each.
@@ -51,17 +56,25 @@ def split_runs(
     lists = _transposed(list(history))
     if epoch_objectives is not None:
         lists["epoch_objective"] = list(epoch_objectives)
-    lists, test, outputs, weights, best = moved([lists, test, outputs, weights, best_epoch], "cpu")
-    return [
-        TrainedRun(
-            best_epoch=int(best[run]),
-            history=_of_run(lists, run),
-            test=_of_run(test, run),
-            outputs={name: value[run] for name, value in outputs.items()},
-            weights={name: value[run] for name, value in weights.items()},
+    found = [lists, test, outputs, weights, best_epoch, diverged]
+    lists, test, outputs, weights, best_epoch, diverged = moved(found, "cpu")
+    runs = []
+    for run in range(num_runs):
+        own_history = _of_run(lists, run)
+        if last := int(diverged[run]):
+            left = {"best_epoch": 0, "test": dict.fromkeys(sorted(test)), "outputs": {}, "weights": {}}
+            runs.append(TrainedRun(history=_up_to(own_history, last), **left))
+            continue
+        runs.append(
+            TrainedRun(
+                best_epoch=int(best_epoch[run]),
+                history=own_history,
+                test=_of_run(test, run),
+                outputs={name: value[run] for name, value in outputs.items()},
+                weights={name: value[run] for name, value in weights.items()},
+            )
         )
-        for run in range(num_runs)
-    ]
+    return runs
 
 
 def join_groups(groups: Sequence[tuple[Tensor, Tensor]], part: str) -> dict[str, Tensor]:
@@ -95,6 +108,17 @@ def _transposed(entries: list[dict]) -> dict:
         else [entry[name] for entry in entries]
         for name, first in entries[0].items()
     }
+
+
+def _up_to(history: dict[str, Any], validation: int) -> dict[str, Any]:
+    """Cut the lists of a history behind a validation, counted from 1."""
+    cut = {
+        name: _up_to(values, validation) if isinstance(values, dict) else values[:validation]
+        for name, values in history.items()
+    }
+    if "epoch_objective" in history:  # of the epochs that had ended before
+        cut["epoch_objective"] = history["epoch_objective"][: history["epoch"][validation - 1] - 1]
+    return cut
 
 
 def _of_run(tree: Any, run: int) -> Any:

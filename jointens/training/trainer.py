@@ -14,6 +14,7 @@ from ..common import autocast, working_on
 from ..data import Split
 from ..losses import check_names, objective_unchecked
 from ..models import Ensemble
+from .best_checkpoint import BestCheckpoint
 from .graphed_step import GraphedStep, cuda_graph
 from .metrics import mean_over, measure
 from .optimiser import make_optimiser
@@ -29,7 +30,7 @@ class Trainer:
     """Trains an ensemble, or R ensembles side by side, on (1 − β) · individual + β · ensemble loss.
 
     The runs share nothing but the program: the loss is the sum over runs, so each run's gradient is its own. After
-    `run` the ensemble has the weights of the best checkpoint, the validation with the lowest *ensemble* loss.
+    `run` the ensemble has the weights of the `BestCheckpoint`. When all runs have diverged, training ends.
 
     Args:
         ensemble: on the device on which to train. With `runs=R` it holds R ensembles; without, R is 1.
@@ -103,9 +104,7 @@ class Trainer:
         # The objective summed over examples, since the last validation and since the epoch began, and their numbers.
         self.total, self.seen = torch.zeros(runs, device=self.device), 0  # (R,)
         self.epoch_total, self.epoch_seen = torch.zeros_like(self.total, dtype=torch.float64), 0
-        self.best_loss = torch.full_like(self.total, torch.inf)
-        self.best_epoch = torch.zeros_like(self.run_data)
-        self.best_weights = {name: value.clone() for name, value in self._weights()}
+        self.best = BestCheckpoint(self._weights(), runs)
         self._val_groups: list | None = None  # outputs and targets of the last validation, if they are kept
         self._random: dict[str, Tensor] | None = None  # where the streams of dropout masks are to go on
 
@@ -171,14 +170,10 @@ class Trainer:
         self.total.zero_()
         self.seen = 0
 
-        better = val["ensemble"] < self.best_loss  # (R,); never true for NaN
-        self.best_loss = torch.where(better, val["ensemble"], self.best_loss)
-        self.best_epoch = torch.where(better, len(self.history), self.best_epoch)
-        for name, value in self._weights():  # (R, M, ...)
-            best = self.best_weights[name]
-            torch.where(better.view(-1, *[1] * (value.ndim - 1)), value, best, out=best)
+        better = self.best.update(len(self.history), val["ensemble"], self._weights())
         self.goes_on = self.schedule.after_validation(self.schedule.depends_on_validation and bool(better.all()))
-        if self.on_validation:  # the only wait for the device, but for a schedule that depends on validation
+        self.goes_on = self.goes_on and not self.best.diverged.all()
+        if self.on_validation:
             losses = {name: val[name].mean().item() for name in ("ensemble", "individual")}
             self.on_validation(self, len(self.history), losses)
 
@@ -254,24 +249,27 @@ class Trainer:
         return self._measured(groups), join_groups(groups, "test") | join_groups(val, "val")
 
     def _finished(self) -> list[TrainedRun]:
+        if self.best.diverged.all():
+            return self.so_far()
         test, outputs, validated = {}, {}, not self.seen  # since the last validation no step was taken
         test["last"], kept = self._tested(self._val_groups if validated else None)
         outputs |= {name if "targets" in name else f"{name}_last": value for name, value in kept.items()}
-        if validated and bool((self.best_epoch == len(self.history)).all()):
+        if validated and bool((self.best.validation == len(self.history)).all()):
             test["best"] = test["last"]
         else:
             own = slice(None) if self.ensemble.runs else 0
-            self.ensemble.load_weights({name: value[own] for name, value in self.best_weights.items()})
+            self.ensemble.load_weights({name: value[own] for name, value in self.best.weights.items()})
             test["best"], kept = self._tested()
         outputs |= {f"{name}_best": value for name, value in kept.items() if "targets" not in name}
-        return self._runs(test, outputs, self.best_weights)
+        return self._runs(test, outputs, self.best.weights)
 
     def so_far(self) -> list[TrainedRun]:
         """Return the runs as they are now: their history, without tests, outputs and weights."""
         return self._runs({"best": None, "last": None}, {}, {})
 
     def _runs(self, test: dict, outputs: dict, weights: dict) -> list[TrainedRun]:
-        left = {"best_epoch": self.best_epoch, "test": test, "outputs": outputs, "weights": weights}
+        left = {"best_epoch": self.best.validation, "diverged": self.best.diverged}
+        left |= {"test": test, "outputs": outputs, "weights": weights}
         objectives = self.epoch_objectives if self.validate_every else None
         return split_runs(self.num_runs, self.history, epoch_objectives=objectives, **left)
 
@@ -279,7 +277,7 @@ class Trainer:
         """Return everything that training goes on from, after a validation: nested dicts and lists of tensors."""
         on_gpu = self.device.type == "cuda"
         random = {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state(self.device)} if on_gpu else {})
-        own = {name: getattr(self, name) for name in _STATE}
+        own = {name: getattr(self, name) for name in _STATE} | self.best.state()
         parts = {name: getattr(self, name).state_dict() for name in ("ensemble", "optimiser")}
         return own | parts | {"schedule": self.schedule.state(), "feed": self.loader.state(), "random": random}
 
@@ -287,6 +285,7 @@ class Trainer:
         """Go on from what `state()` of an equal trainer returned."""
         for name in _STATE:
             setattr(self, name, moved(state[name], self.device))
+        self.best.load_state(state)
         for name in ("ensemble", "optimiser"):
             getattr(self, name).load_state_dict(state[name])
         self.schedule.load_state(state["schedule"])
@@ -294,7 +293,4 @@ class Trainer:
         self._random = state["random"]
 
 
-_STATE = (
-    "epoch", "steps", "goes_on", "history", "epoch_objectives", "epoch_total", "epoch_seen",
-    "best_loss", "best_epoch", "best_weights",
-)  # fmt: skip
+_STATE = ("epoch", "steps", "goes_on", "history", "epoch_objectives", "epoch_total", "epoch_seen")

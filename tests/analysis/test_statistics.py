@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 from seeds_and_betas import SEEDS, frame
 
+from jointens import InputError
 from jointens.analysis import statistics
 
 
@@ -41,6 +42,19 @@ def test_the_reference_is_the_beta_nearest_to_zero():
     betas = (-2.0, 0.25, 0.5, 1.5, 3.0)
     assert (statistics.independent(betas), statistics.joint(betas)) == (0.25, 0.5)
     assert (statistics.independent((0.0, 1.0)), statistics.joint((0.0, 1.0))) == (0, 1)
+
+
+def test_nothing_to_compare_is_one_line():
+    tests = frame()
+    with pytest.raises(InputError, match="hold no test: no cell is finished, or all of them diverged"):
+        statistics.over_beta(tests[:0], "accuracy")
+    apart = tests[(tests["beta"] == 0) == (tests["seed"] % 2 == 0)]
+    with pytest.raises(InputError, match=r"no seed has every β, .* the β are 0 \(\d seeds\), 0.5 \(\d seeds\), 1"):
+        statistics.compare(apart, 1.0)
+    with pytest.raises(
+        InputError, match=r"β = 0.75 has no finished cell that did not diverge; the β here are 0, 0.5, 1"
+    ):
+        statistics.compare(tests, 0.75)
 
 
 def test_shift_is_the_difference_of_the_paired_differences():

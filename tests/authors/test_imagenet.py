@@ -154,7 +154,7 @@ def test_of_equal_losses_ours_keeps_the_first_there_and_back(written, tmp_path):
 
 
 def test_losses_that_were_not_finite_survive_there_and_back(written, tmp_path):
-    ours = written({0: [1.5, math.nan, 1.25, math.nan]})
+    ours = written({0: [1.5, math.nan, 1.25, 1.75]})
     there = convert(ours.folder, tmp_path / "there")
     assert math.isnan(read(there / FILES[0])["val_ens_loss"][1])
     back = Results.at(convert(there, tmp_path / "back"))

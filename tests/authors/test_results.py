@@ -2,7 +2,6 @@
 
 import ast
 import json
-import math
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ import pytest
 from authors_table import contents
 
 import jointens
-from jointens import Results
+from jointens import InputError, Results
 from jointens.authors import convert
 from jointens.authors.results import _objective
 from jointens.experiment import AUTHORS_COLUMNS
@@ -75,12 +74,12 @@ def test_no_digit_of_the_objective_is_lost(share):
     assert [value * share / share for value in objectives] != objectives  # the last bit is why
 
 
-def test_a_loss_that_was_not_finite_is_nan_there_and_null_again_back(tiny, tmp_path):
-    ours = jointens.run(tiny(learning_rate=1e30, beta_vals=[1], seeds=[0]), progress=False)
-    ((cell, stored),) = contents(ours).items()
-    record = ours.read(cell)
-    assert None in stored["val"]["ensemble"] and record.best_epoch == 0 and record.test["best"]
-    assert any(map(math.isnan, record.history.val.ensemble))
-    there = convert(ours.folder, tmp_path / "there")
-    assert "nan" in (there / "results.csv").read_text()
-    assert contents(Results.at(convert(there, tmp_path / "back"))) == contents(ours)
+def test_cells_that_diverged_are_left_out_with_a_warning(tiny, tmp_path):
+    ours = jointens.run(tiny(beta_vals=[0, 1e30], seeds=[0]), progress=False)
+    with pytest.warns(UserWarning, match=r"1 of 2 cells diverged: beta=1e\+30,seed=0 \(epoch 1\); they are left out"):
+        there = convert(ours.folder, tmp_path / "there")
+    assert pd.read_csv(there / "results.csv")["beta"].tolist() == [0]
+    assert "nan" not in (there / "results.csv").read_text().lower()
+    diverged = jointens.run(tiny(beta_vals=[1e30], seeds=[0], num_epochs=3), progress=False)
+    with pytest.raises(InputError, match=r"holds no finished cell but those that diverged; .*beta=1e\+30,seed=0"):
+        convert(diverged.folder, tmp_path / "nothing")

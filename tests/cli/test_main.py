@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -106,6 +107,15 @@ def test_beta_above_one_is_one_line_of_warning(command, capsys):
     lines = capsys.readouterr().err.splitlines()
     warnings = [line for line in lines if "warning" in line]
     assert warnings == ["jointens: warning: beta > 1: the objective is unbounded below, training may diverge"]
+
+
+def test_cells_that_diverged_end_a_run_with_status_3_once_the_others_are_finished(command, capsys):
+    for _ in range(2):  # the second time nothing is trained
+        assert command("beta_vals=[1e30,0]") == 3
+        told = capsys.readouterr()
+        folder = Path(told.out.strip().splitlines()[-1])
+        assert {path.name for path in folder.glob("cells/*.json")} == {"beta=0,seed=0.json", "beta=1e+30,seed=0.json"}
+        assert "warning: 1 of 2 cells diverged: beta=1e+30,seed=0 (epoch 1); tables and figures leave" in told.err
 
 
 @pytest.mark.parametrize(

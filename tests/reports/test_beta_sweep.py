@@ -25,7 +25,7 @@ def test_several_sweeps_stand_below_each_other_each_with_its_stamp(tiny):
         {"seeds": [0]},
         {"beta_vals": [0.5]},
         {"average": "released"},
-        {"beta_vals": [0, 1], "learning_rate": 1e30},
+        {"beta_vals": [0, 1, 1e30]},
         {"dataset": "diabetes", "train_size": None, "learning_rate": 0.01},
     ],
     ids=["sweep", "one seed", "one beta", "released", "diverged", "regression"],
