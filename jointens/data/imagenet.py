@@ -7,10 +7,17 @@ ILSVRC2012_val_labels.json                                 {"ILSVRC2012_val_0000
 
 train/n01440764/n01440764_18.JPEG                          torchvision's ImageNet and ImageFolder; classes are counted
 val/n01751748/ILSVRC2012_val_00000001.JPEG                 in the order of the folders of train, or by the index above
+
+In both layouts Kaggle's own files serve as well, and the validation images may lie in one folder:
+
+LOC_synset_mapping.txt                                     "n01440764 tench, Tinca tinca", a line for each class
+LOC_val_solution.csv                                       ImageId,PredictionString, then
+                                                           "ILSVRC2012_val_00000001,n01751748 111 108 431 357"
 """
 
 from __future__ import annotations
 
+import csv
 import functools
 import os
 from collections.abc import Iterable, Mapping
@@ -25,8 +32,9 @@ from torch import Tensor
 from ..common import InputError, read_json_object
 
 IMAGES, INDEX, LABELS = Path("ILSVRC/Data/CLS-LOC"), "imagenet_class_index.json", "ILSVRC2012_val_labels.json"
+MAPPING, SOLUTION = "LOC_synset_mapping.txt", "LOC_val_solution.csv"
 LAYOUTS = (
-    f"Kaggle's ({IMAGES}/train/WNID/*.JPEG, {IMAGES}/val/*.JPEG, {INDEX}, {LABELS}) "
+    f"Kaggle's ({IMAGES}/train/WNID/*.JPEG, {IMAGES}/val/*.JPEG, {INDEX} or {MAPPING}, {LABELS} or {SOLUTION}) "
     "or torchvision's (train/WNID/*.JPEG, val/WNID/*.JPEG)"
 )
 SUFFIXES = (".jpeg", ".jpg", ".png")
@@ -67,9 +75,9 @@ def read_folders(root: Path, num_classes: int) -> tuple[ImageFiles, ImageFiles]:
     """
     try:
         for folder in (root, root / "imagenet"):
-            for images, read in ((folder / IMAGES, _kaggle), (folder, _torchvision)):
+            for images in (folder / IMAGES, folder):
                 if (images / "train").is_dir() and (images / "val").is_dir():
-                    return read(folder, num_classes)
+                    return _read(folder, images, num_classes)
         raise InputError(
             f"no ImageNet in {root}: it {_contents(root)}; data_root is to be a folder in one of two layouts, {LAYOUTS}"
         )
@@ -77,33 +85,70 @@ def read_folders(root: Path, num_classes: int) -> tuple[ImageFiles, ImageFiles]:
         raise InputError(f"cannot read {error.filename or root}: {error.strerror}") from error
 
 
-def _kaggle(root: Path, num_classes: int) -> tuple[ImageFiles, ImageFiles]:
-    index = _read_index(root / INDEX, num_classes)
-    val = root / IMAGES / "val"
-    labels = _read_json(root / LABELS)
-    names = _images_in(val)
-    if without := [name for name in names if name not in labels]:
-        raise InputError(
-            f"{root / LABELS} has no label for {len(without)} of {len(names)} images in {val}, the first is "
-            f"{without[0]}; allowed is one for each"
-        )
-    if unknown := sorted({str(labels[name]) for name in names} - index.keys()):
-        raise InputError(f"{root / LABELS} names {_few(unknown)}, which {root / INDEX} does not list")
-    train = _by_class(root / IMAGES / "train", index, root / INDEX)
-    return train, _files(val, [(name, index[labels[name]]) for name in names])
-
-
-def _torchvision(root: Path, num_classes: int) -> tuple[ImageFiles, ImageFiles]:
-    train, val = root / "train", root / "val"
-    if (root / INDEX).exists():
-        index, origin = _read_index(root / INDEX, num_classes), root / INDEX
-    else:
+def _read(root: Path, images: Path, num_classes: int) -> tuple[ImageFiles, ImageFiles]:
+    """List the images in `train` and `val` of a folder, with the classes and labels that the files in `root` give."""
+    train, val = images / "train", images / "val"
+    index, origin = _read_classes(root, num_classes)
+    if index is None and images != root:
+        raise _is_missing(root / INDEX)
+    if index is None:
         index, origin = {name: number for number, name in enumerate(_folders_in(train))}, train
         if len(index) != num_classes:
             raise InputError(
                 f"{train} holds {len(index)} classes; allowed are {num_classes}, or {INDEX} in {root} to number them"
             )
-    return _by_class(train, index, origin), _by_class(val, index, origin)
+    if _folders_in(val):
+        return _by_class(train, index, origin), _by_class(val, index, origin)
+    names = _images_in(val)
+    if not names:
+        raise _holds_no_images(val)
+    labels, file = _read_labels(root)
+    if without := [name for name in names if Path(name).stem not in labels]:
+        raise InputError(
+            f"{file} has no label for {len(without)} of {len(names)} images in {val}, the first is "
+            f"{without[0]}; allowed is one for each"
+        )
+    wnids = [labels[Path(name).stem] for name in names]
+    if unknown := sorted(set(wnids) - index.keys()):
+        raise InputError(f"{file} names {_few(unknown)}, which {origin} does not list")
+    return _by_class(train, index, origin), _files(
+        val, [(name, index[w]) for name, w in zip(names, wnids, strict=True)]
+    )
+
+
+def _read_classes(root: Path, num_classes: int) -> tuple[dict[str, int] | None, Path]:
+    """Read the number of each wnid, and tell from which file; None if there is none."""
+    file = root / INDEX
+    if file.is_file():
+        entries = read_json_object(file)
+        try:
+            index = {str(wnid): int(number) for number, (wnid, *_) in entries.items()}
+        except (ValueError, TypeError):
+            index = {}
+        found, form = len(entries), '{"0": ["n01440764", "tench"], …}'
+    elif (file := root / MAPPING).is_file():
+        lines = [line.split() for line in _read_text(file).splitlines() if line.strip()]
+        index = {wnid: number for number, (wnid, *_) in enumerate(lines)}
+        found, form = len(lines), "lines such as n01440764 tench, Tinca tinca"
+    else:
+        return None, file
+    if sorted(index.values()) != list(range(num_classes)):
+        raise InputError(f"{file} lists {found} classes; allowed are {num_classes}, as {form}")
+    return index, file
+
+
+def _read_labels(root: Path) -> tuple[dict[str, str], Path]:
+    """Read the wnid of each validation image, by its name without the ending, and tell from which file."""
+    if (file := root / SOLUTION).is_file() and not (root / LABELS).is_file():
+        rows = csv.DictReader(_read_text(file).splitlines())
+        columns = rows.fieldnames or ["none"]
+        if not {"ImageId", "PredictionString"} <= set(columns):
+            raise InputError(f"{file} has the columns {', '.join(columns)}; allowed are ImageId and PredictionString")
+        boxes = {row["ImageId"]: (row["PredictionString"] or "").split() for row in rows}
+        return {name: words[0] for name, words in boxes.items() if words}, file
+    if not (file := root / LABELS).is_file():
+        raise _is_missing(file)
+    return {Path(name).stem: str(wnid) for name, wnid in read_json_object(file).items()}, file
 
 
 def _by_class(folder: Path, index: Mapping[str, int], origin: Path) -> ImageFiles:
@@ -123,29 +168,24 @@ def _by_class(folder: Path, index: Mapping[str, int], origin: Path) -> ImageFile
 def _files(folder: Path, images: Iterable[tuple[str, int]]) -> ImageFiles:
     images = list(images)
     if not images:
-        raise InputError(f"{folder} holds no images ({', '.join(SUFFIXES)}); expected is one of two layouts, {LAYOUTS}")
+        raise _holds_no_images(folder)
     names, classes = zip(*images, strict=True)
     return ImageFiles(folder, np.array([os.fsencode(name) for name in names]), torch.tensor(classes))
 
 
-def _read_index(file: Path, num_classes: int) -> dict[str, int]:
-    """Read the number of each wnid."""
-    entries = _read_json(file)
+def _holds_no_images(folder: Path) -> InputError:
+    return InputError(f"{folder} holds no images ({', '.join(SUFFIXES)}); expected is one of two layouts, {LAYOUTS}")
+
+
+def _is_missing(file: Path) -> InputError:
+    return InputError(f"{file} is missing; expected is one of two layouts, {LAYOUTS}")
+
+
+def _read_text(file: Path) -> str:
     try:
-        index = {str(wnid): int(number) for number, (wnid, *_) in entries.items()}
-    except (ValueError, TypeError):
-        index = {}
-    if sorted(index.values()) != list(range(num_classes)):
-        raise InputError(
-            f'{file} lists {len(entries)} classes; allowed are {num_classes}, as {{"0": ["n01440764", "tench"], …}}'
-        )
-    return index
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise InputError(f"{file} is missing; expected is one of two layouts, {LAYOUTS}")
-    return read_json_object(file)
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is no UTF-8 text") from error
 
 
 def _folders_in(folder: Path) -> list[str]:

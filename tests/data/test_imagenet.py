@@ -114,7 +114,9 @@ def remove(folder):
     folder.rmdir()
 
 
-BOTH = r"two layouts, Kaggle's \(ILSVRC/.*train/WNID/.*index\.json.*labels\.json\) or torchvision's \(train/WNID/.*val/"
+BOTH = (
+    r"two layouts, Kaggle's \(ILSVRC/.*train/WNID/.*index\.json.*labels\.json.*\) or torchvision's \(train/WNID/.*val/"
+)
 BROKEN = {
     "neither layout": (plain, lambda root: (root / "val").rename(root / "valid"), rf"it holds train, valid; .*{BOTH}"),
     "many other things": (
