@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from chapters import chapters
 
 ROOT = Path(__file__).parent
 
@@ -57,6 +58,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         del os.environ["JOINTENS_RUNS"]
     else:
         os.environ["JOINTENS_RUNS"] = config.runs_before
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out notebooks that are no chapters."""
+    own = collection_path.parent == ROOT / "notebooks" and collection_path.suffix == ".ipynb"
+    return True if own and collection_path.stem not in chapters(ROOT) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

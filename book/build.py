@@ -4,9 +4,10 @@
     python book/build.py refresh        into notebooks/, those whose stored outputs are stale (executed.py)
     python book/build.py refresh all    into notebooks/, every one
 
-Refreshing trains afresh: nothing that was trained before is used. A figure whose cell has the tag "picture" is also
-kept as book/images/NAME.png, for the intro and the README. The stored outputs hold nothing that differs between two
-equal runs: no times, no progress bars, no random cell names.
+The notebooks are the chapters in _toc.yml; others in notebooks/ are left alone. Refreshing trains afresh: nothing that
+was trained before is used. It stops before it overwrites edits that NAME.ipynb alone has. A figure whose cell has the
+tag "picture" is also kept as book/images/NAME.png, for the intro and the README. The stored outputs hold nothing that
+differs between two equal runs: no times, no progress bars, no random cell names.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import executed
+from chapters import chapters
 from executed import ROOT
 
 OVERLAY = ROOT / "_build" / "overlay"
@@ -29,7 +31,7 @@ SOURCES = ("_config.yml", "_toc.yml", "book", "notebooks", "tests")  # the book 
 
 
 def sources() -> list[Path]:
-    return sorted((ROOT / "notebooks").glob("*.py"))
+    return [ROOT / "notebooks" / f"{name}.py" for name in chapters(ROOT)]
 
 
 def overlay() -> None:
@@ -48,6 +50,12 @@ def overlay() -> None:
 
 def refresh(*, everything: bool = False) -> None:
     """Execute stale notebooks in place, training anew, so that their outputs come from the code as it is."""
+    if edited := [source.stem for source in sources() if executed.has_edits_of_its_own(ROOT, source.stem)]:
+        names = " ".join(f"notebooks/{name}.ipynb" for name in edited)
+        sys.exit(
+            f"{names}: edited, but the edits are not in the .py beside it, from which notebooks are made. Keep them "
+            f"with `jupytext --to py:percent {names}`, or drop them with `git checkout {names}`"
+        )
     with tempfile.TemporaryDirectory() as runs:
         os.environ["JOINTENS_RUNS"] = runs
         for source in sources():
@@ -87,7 +95,7 @@ def stripped(notebook):
     """The notebook without what papermill, the kernel and progress bars leave behind and a reader does not need."""
     notebook.metadata.pop("papermill", None)
     # As Jupyter Lab's jupytext would write it, so that saving an unchanged notebook changes nothing.
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["jupytext"]
+    settings = tomllib.loads((ROOT / "notebooks" / "jupytext.toml").read_text())
     notebook.metadata["jupytext"] = {name: value for name, value in settings.items() if name.endswith("filter")}
     notebook.metadata.get("language_info", {}).pop("version", None)
     for cell in notebook.cells:

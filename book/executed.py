@@ -83,6 +83,18 @@ def stale(root: Path, name: str) -> list[str]:
     return reasons
 
 
+def has_edits_of_its_own(root: Path, name: str) -> bool:
+    """Whether the cells of a notebook are neither those of its `.py`, nor those of it when it was executed last."""
+    source, notebook = (root / "notebooks" / f"{name}{suffix}" for suffix in (".py", ".ipynb"))
+    try:
+        text = jupytext.writes(nbformat.read(notebook, as_version=4), "py:percent")
+    except (OSError, nbformat.reader.NotJSONError):
+        return False  # there is nothing to keep
+    executed_last = read(root / "notebooks").get(name, {}).get("from", {}).get(f"notebooks/{name}.py")
+    own = _fingerprint(text.encode())
+    return own != _fingerprint(source.read_bytes()) and own != executed_last
+
+
 def pictures(notebook: nbformat.NotebookNode) -> dict[str, bytes]:
     """The figures of cells with the tag "picture", which the intro and the README show: file name → PNG."""
     found = {}

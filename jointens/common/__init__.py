@@ -15,7 +15,7 @@ device.py         devices, precision, CUDA streams
 
 from .device import PRECISIONS, autocast, choose_device, has_bfloat16, side_by_side, working_on
 from .errors import InputError
-from .files import read_npz, remove_leftovers, whole_folder, write_atomically
+from .files import read_npz, remove_leftovers, whole_folder, write_atomically, writing
 from .locks import is_file_of, is_locked, lock_file, try_lock
 from .names import check_names, unknown_name
 from .numbers import LARGEST
@@ -39,5 +39,5 @@ __all__ = [
     "fingerprint_of", "folder_name", "generator", "has_bfloat16", "is_file_of", "is_locked", "load_function",
     "lock_file", "paper_values_file", "profiles_root", "published_root", "read_json_object", "read_npz",
     "read_yaml", "read_yaml_file", "read_yaml_texts", "remove_leftovers", "repository", "short_name", "side_by_side",
-    "table_path", "try_lock", "unknown_name", "whole_folder", "working_on", "write_atomically",
+    "table_path", "try_lock", "unknown_name", "whole_folder", "working_on", "write_atomically", "writing",
 ]  # fmt: skip

@@ -36,6 +36,15 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], object]) 
 
 
 @contextlib.contextmanager
+def writing(what: str, folder: Path) -> Iterator[None]:
+    """Turn an error of writing, such as a full disk, into an InputError of one line: `cannot write WHAT to FOLDER`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write {what} to {folder}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
     """Yield a temporary folder to fill, which then becomes `out`; after an exception nothing of it stays.
 

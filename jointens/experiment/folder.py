@@ -31,6 +31,7 @@ from ..common import (
     read_npz,
     remove_leftovers,
     write_atomically,
+    writing,
 )
 from . import frames
 from .config import Experiment
@@ -116,15 +117,13 @@ class Results:
 
     def prepare(self) -> None:
         """Make the folder, before hours are spent on what goes into it; raises InputError if that cannot be."""
-        try:
+        with writing("results", self.folder):
             (self.folder / "cells").mkdir(parents=True, exist_ok=True)
             remove_leftovers(self.folder)
             file = self.folder / "experiment.yml"
             if not file.exists():
                 content = {**self._identity, "hash": self.experiment.hash}
                 write_atomically(file, dump_yaml(content).encode())
-        except OSError as error:
-            raise InputError(f"cannot write results to {self.folder}: {error.strerror}") from error
 
     # ---- cells
 
@@ -170,17 +169,21 @@ class Results:
             record: what the JSON file is to hold.
             outputs: kept beside it if the experiment stores outputs.
             weights: kept beside it if the experiment saves weights.
+
+        Raises:
+            InputError: a file cannot be written, for example because the disk is full.
         """
         cell = record.cell
-        if self.experiment.store_outputs and not record.diverged:
-            arrays = {name: value.numpy() for name, value in (outputs or {}).items()}
-            write_atomically(self.path(cell, ".npz"), lambda file: np.savez(file, **arrays))
-        if self.experiment.save_weights and not record.diverged:
-            from safetensors.torch import save
+        with writing("results", self.folder):
+            if self.experiment.store_outputs and not record.diverged:
+                arrays = {name: value.numpy() for name, value in (outputs or {}).items()}
+                write_atomically(self.path(cell, ".npz"), lambda file: np.savez(file, **arrays))
+            if self.experiment.save_weights and not record.diverged:
+                from safetensors.torch import save
 
-            contiguous = {name: value.contiguous() for name, value in (weights or {}).items()}
-            write_atomically(self.path(cell, ".safetensors"), save(contiguous))
-        write_atomically(self.path(cell), self.to_json(record))
+                contiguous = {name: value.contiguous() for name, value in (weights or {}).items()}
+                write_atomically(self.path(cell, ".safetensors"), save(contiguous))
+            write_atomically(self.path(cell), self.to_json(record))
         self.forget_unfinished(cell)
 
     def to_json(self, record: CellRecord) -> bytes:
@@ -202,11 +205,9 @@ class Results:
     def write_unfinished(self, record: CellRecord) -> None:
         """Write what is known of a cell so far, in the same form."""
         path = self.unfinished_path(record.cell)
-        try:
+        with writing("results", self.folder):
             path.parent.mkdir(exist_ok=True)
             write_atomically(path, self.to_json(record))
-        except OSError as error:
-            raise InputError(f"cannot write results to {path}: {error.strerror}") from error
 
     def unfinished_records(self) -> list[CellRecord]:
         """The records of the experiment's cells in training, whose tests are null, in the order of its grid."""
@@ -253,9 +254,10 @@ class Results:
         records = [record for record in self.all_records() if self.converted or not record.diverged]
         table = frames.authors_table(records).to_csv(index=False).encode()
         path = self.folder / "results.csv"
-        if not path.exists() or path.read_bytes() != table:
-            remove_leftovers(self.folder)
-            write_atomically(path, table)
+        with writing("results", self.folder):
+            if not path.exists() or path.read_bytes() != table:
+                remove_leftovers(self.folder)
+                write_atomically(path, table)
 
     def tests(self) -> pd.DataFrame:
         """Test metrics, one row for each cell and checkpoint ("best", "last"), without the cells that diverged.

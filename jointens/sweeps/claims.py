@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from ..common import InputError, is_file_of, try_lock
+from ..common import is_file_of, try_lock, writing
 from ..experiment import Cell
 
 BEAT_SECONDS = 10.0
@@ -94,13 +94,11 @@ class Claims:
             InputError: the folder cannot be written.
         """
         path = self.folder / f"{cells[0]}.claim"
-        try:
+        with writing("results", self.folder.parent):
             file = self._open_locked(path)
             if file is None:
                 return None
             claim = Claim(path, file, cells, total)
-        except OSError as error:
-            raise InputError(f"cannot write results to {self.folder.parent}: {error.strerror}") from error
         others = {cell for other in self.in_work() if other.token != claim.token for cell in other.cells}
         if not others.isdisjoint(cells):  # another grid, whose stacks are other ones, was as fast as this
             claim.release()

@@ -7,7 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from ..common import InputError, write_atomically
+from ..common import write_atomically, writing
 from ..experiment import Cell, Results
 
 
@@ -20,13 +20,11 @@ def note_grid(results: Results) -> None:
     experiment = results.experiment
     content = json.dumps([list(experiment.beta_vals), list(experiment.seeds)]).encode()
     path = results.folder / "unfinished" / f"{hashlib.sha256(content).hexdigest()[:8]}.grid"
-    try:
+    with writing("results", results.folder):
         while not path.exists():
             path.parent.mkdir(exist_ok=True)
             with contextlib.suppress(FileNotFoundError):  # somebody has just removed the empty folder
                 write_atomically(path, content)
-    except OSError as error:
-        raise InputError(f"cannot write results to {results.folder}: {error.strerror}") from error
 
 
 def asked_cells(results: Results) -> list[Cell]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from ..common import InputError, write_atomically
+from ..common import InputError, write_atomically, writing
 from .trainer import Trainer
 
 
@@ -62,11 +62,9 @@ class Checkpoint:
         saved = {"origin": self._origin(trainer), "seconds": self.spent(), "state": trainer.state()}
         content = io.BytesIO()  # torch's writer makes errors of its own of a full disk or a signal
         torch.save(saved, content)
-        try:
+        with writing("a checkpoint", self.path.parent):
             self.path.parent.mkdir(exist_ok=True)
             write_atomically(self.path, lambda file: file.write(content.getbuffer()))
-        except OSError as error:
-            raise InputError(f"cannot write the checkpoint {self.path}: {error.strerror}") from error
         self.written = time.monotonic()
         return True
 

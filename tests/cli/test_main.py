@@ -1,6 +1,7 @@
 """The command line: one line for a mistake, nothing written, exit codes, and runs that go on."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -107,6 +108,25 @@ def test_beta_above_one_is_one_line_of_warning(command, capsys):
     lines = capsys.readouterr().err.splitlines()
     warnings = [line for line in lines if "warning" in line]
     assert warnings == ["jointens: warning: beta > 1: the objective is unbounded below, training may diverge"]
+
+
+@pytest.mark.parametrize("keys", [["store_outputs=true"], ["save_weights=true", "hidden=[64,64]"], ["num_epochs=300"]])
+def test_a_full_disk_is_one_line_and_what_is_finished_is_kept(command, capsys, tmp_path, keys):
+    """Files can be at most 8 kB here: too little for outputs, weights, or the record of a long training."""
+    assert command("beta_vals=[0]", *keys) == 0
+    folder = Path(capsys.readouterr().out.strip().splitlines()[-1])
+    kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    try:
+        assert command(*keys) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("jointens:")]
+    assert told == [f"jointens: cannot write results to {folder}: File too large"]
+    now = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".grid"}
+    assert now == kept  # no half file, no claim
+    assert command(*keys) == 0 and len(list(folder.glob("cells/*.json"))) == 2
 
 
 def test_cells_that_diverged_end_a_run_with_status_3_once_the_others_are_finished(command, capsys):

@@ -4,6 +4,7 @@ import ast
 import itertools
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import authors
 import jupytext
 import nbformat
 import pytest
+from chapters import chapters
 from checkout import ROOT
 
 from jointens import Experiment
@@ -19,15 +21,30 @@ from jointens.common.yaml_json import read_yaml
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 import theorems
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = [ROOT / "notebooks" / f"{name}.ipynb" for name in chapters(ROOT)]
 # Those whose parameters are keys of an experiment.
 WITH_EXPERIMENT = [path for path in NOTEBOOKS if "from_namespace" in path.with_suffix(".py").read_text()]
 named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
 def test_every_notebook_has_its_pair():
-    assert NOTEBOOKS
-    assert [path.stem for path in NOTEBOOKS] == [path.stem for path in sorted((ROOT / "notebooks").glob("*.py"))]
+    assert len(NOTEBOOKS) >= 10
+    assert all(path.exists() and path.with_suffix(".py").exists() for path in NOTEBOOKS)
+
+
+@pytest.mark.parametrize("start", ["notebooks", "."])
+def test_jupyter_lab_saves_both_of_a_pair_wherever_it_was_started(tmp_path, start):
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    lab = jupytext.TextFileContentsManager()
+    lab.root_dir = str(tmp_path / start)
+    notebook, source = (tmp_path / "notebooks" / f"objective{suffix}" for suffix in (".ipynb", ".py"))
+    opened, before = notebook.relative_to(lab.root_dir).as_posix(), (notebook.read_bytes(), source.read_bytes())
+    lab.save(lab.get(opened), opened)
+    assert (notebook.read_bytes(), source.read_bytes()) == before  # nothing was changed
+    model = lab.get(opened)
+    model["content"]["cells"][0]["source"] += " Edited."
+    lab.save(model, opened)
+    assert " Edited." in source.read_text() and " Edited." in notebook.read_text()
 
 
 @named

@@ -2,35 +2,34 @@
 
 import functools
 import shutil
-import sys
 
+import build
+import executed
+import jupytext
 import nbformat
 import pytest
+from chapters import chapters
 from checkout import ROOT
-
-sys.path.insert(0, str(ROOT / "book"))
-import executed
 
 # Why a chapter of the checkout is stale; nothing here changes its files.
 stale_here = functools.cache(lambda name: executed.stale(ROOT, name))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
-def test_the_outputs_are_those_of_the_code_as_it_is(path):
-    reasons = stale_here(path.stem)
-    assert not reasons, f"the outputs stored in {path.name} are stale: {'; '.join(reasons)}. Run `make notebooks`"
+@pytest.mark.parametrize("name", chapters(ROOT))
+def test_the_outputs_are_those_of_the_code_as_it_is(name):
+    reasons = stale_here(name)
+    assert not reasons, f"the outputs stored in {name}.ipynb are stale: {'; '.join(reasons)}. Run `make notebooks`"
 
 
 def test_every_notebook_has_its_record():
-    names = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
-    assert set(executed.read(ROOT / "notebooks")) == names, "run `make notebooks ALL=1`"
+    assert set(executed.read(ROOT / "notebooks")) == set(chapters(ROOT)), "run `make notebooks ALL=1`"
 
 
 @pytest.fixture
 def copy(tmp_path):
     """The sources that outputs depend on, to be changed at will."""
     (tmp_path / "book").mkdir()
-    files = ("book/paper_values.yml", "pyproject.toml", "constraints.txt")
+    files = ("book/paper_values.yml", "pyproject.toml", "constraints.txt", "_toc.yml")
     for name in ("notebooks", "jointens", "results", "book/images", *files):
         origin = ROOT / name
         (shutil.copytree if origin.is_dir() else shutil.copy)(origin, tmp_path / name)
@@ -91,6 +90,45 @@ def test_cells_and_pictures_belong_together(copy):
     told = set(executed.stale(copy, "beta_sweep")) - set(before)
     assert told >= {"book/images/fig-beta-sweep-photographs.png is not the figure that it holds"}
     assert "its cells are not those of beta_sweep.py" in executed.stale(copy, "beta_sweep")
+
+
+@pytest.fixture
+def refresh(copy, monkeypatch):
+    """Refresh the copy's notebooks; instead of executing them, their names are returned."""
+    ran = []
+    monkeypatch.setenv("JOINTENS_RUNS", "set again by refresh, and here in the end")
+    for module in (build, executed):
+        monkeypatch.setattr(module, "ROOT", copy)
+    monkeypatch.setattr(build, "execute", lambda source, target: ran.append(source.stem))
+
+    def run():
+        ran.clear()
+        build.refresh(everything=True)
+        return ran
+
+    return run
+
+
+def test_an_edit_that_only_the_notebook_has_is_not_overwritten(copy, refresh):
+    source, notebook = (copy / "notebooks" / f"objective{suffix}" for suffix in (".py", ".ipynb"))
+    edited(source, "\n# %% [markdown]\n# More.\n")
+    assert "objective" in refresh()  # the text is the newer one
+    own = nbformat.read(notebook, as_version=4)
+    own.cells[0].source += " Edited in Lab without pairing."
+    nbformat.write(own, notebook)
+    with pytest.raises(SystemExit, match=r"^notebooks/objective\.ipynb: edited, but the edits are not in the \.py"):
+        refresh()
+    assert "without pairing" in notebook.read_text()
+    jupytext.write(own, source, fmt="py:percent")  # as the message advises
+    assert "objective" in refresh()
+    notebook.write_text("damaged")
+    assert "objective" in refresh()
+
+
+def test_a_notebook_that_is_no_chapter_is_left_alone(copy, refresh):
+    for suffix in (".py", ".ipynb"):
+        (copy / "notebooks" / f"scratch{suffix}").write_text("1 / 0\n")
+    assert refresh() == chapters(copy) == chapters(ROOT)
 
 
 def test_an_edit_while_a_notebook_runs_is_not_taken_for_executed(copy, monkeypatch):
