@@ -33,17 +33,17 @@ for name, text in tables.texts(on_photographs, 1).items():
 # %% [markdown]
 # Joint training changes the accuracy of the ensemble by
 # {glue:text}`beta_sweep_photographs_accuracy_best_difference` points, to what one network of the same size reaches.
-# Its learners *collude*: one by itself is right on
-# {glue:text}`beta_sweep_photographs_individual_accuracy_best` % of the images, against
-# {glue:text}`beta_sweep_photographs_individual_accuracy_best_reference` % at β = 0. This is the paper's claim (its
-# Figure 6, left, for larger networks), seen on a scale that two CPU cores can train.
-# Words and symbols are in the [glossary](../book/glossary.md) and under [notation](../book/notation.md).
+# Its learners *collude*: by itself, one is right on
+# {glue:text}`beta_sweep_photographs_individual_accuracy_best` % of the images, not on
+# {glue:text}`beta_sweep_photographs_individual_accuracy_best_reference` %. This is the paper's claim (Figure 6, left, for
+# larger networks) on a scale that two CPU cores can train. Words and symbols are in the
+# [glossary](../book/glossary.md) and under [notation](../book/notation.md).
 #
 # ## What is trained
 #
-# The $M$ learners $f_1, \dots, f_M$ give logits, and the ensemble's output $\bar f$ is their mean (**score averaging**). The
-# **individual loss** is the mean of the learners' losses, the **ensemble loss** that of $\bar f$, and **diversity** is the
-# difference of the two. The sweep trains
+# The learners $f_1, \dots, f_M$ give logits, and the ensemble's output $\bar f$ is their mean (**score averaging**). The
+# **individual loss** is the mean of their losses, the **ensemble loss** that of $\bar f$, and **diversity** the difference
+# of the two. The sweep trains
 #
 # $$
 # \begin{aligned}
@@ -52,21 +52,19 @@ for name, text in tables.texts(on_photographs, 1).items():
 # \end{aligned}
 # $$
 #
-# **The setting.** $M = 5$ residual networks of 78,042 weights (`ResNet8`, with stride 2 in its first layer); 8,000 of
-# CIFAR-10's 40,000 training images, without augmentation; the protocol's 10,000 validation and 10,000 test images; 24
-# epochs in batches of 128; SGD at rate 0.1 for each learner (M × the loss), momentum 0.9, decay 5e-4, the rate
-# divided by five after 40, 65 and 90 % of the epochs. It is smaller than the paper's: these are **small-scale
-# results** on real photographs, trained before this page was made and published in `results/`, every run with its
-# whole course and its provenance.
+# **The setting.** $M = 5$ residual networks of 78,042 weights (`ResNet8`, stride 2 in its first layer); 8,000 of
+# CIFAR-10's 40,000 training images, not augmented; 10,000 validation and 10,000 test images; 24 epochs in batches of 128;
+# SGD at rate 0.1 for each learner (M × the loss), momentum 0.9, decay 5e-4, the rate divided by five after 40, 65 and
+# 90 % of the epochs. These are **small-scale results** on real photographs, trained before this page was made and
+# published in `results/` with their provenance.
 #
-# All randomness of a run (initial weights, order of the images) comes from its seed and never from β, so that runs of one
-# seed differ in β alone. Every comparison is made within seeds: Δ is the mean paired difference to β = 0, with its
-# 95 % t interval.
+# Initial weights and the order of the images come from a run's seed and never from β. So every comparison is made within
+# seeds: Δ is the mean paired difference to β = 0, with its 95 % t interval.
 #
 # ## The result
 #
-# Each run is looked at twice: at the **best checkpoint**, the epoch with the lowest ensemble loss on validation data, which
-# is the paper's protocol, and at the **last epoch**, where the training objective was heading.
+# The **best checkpoint** of a run is the epoch with the lowest ensemble loss on validation data, which is the paper's
+# protocol. The **last epoch** shows where the training objective was heading.
 
 # %% mystnb={"figure": {"caption": "The sweep of {numref}`fig-beta-sweep-photographs` at the best checkpoint and at the last epoch. Top: ensemble accuracy and ensemble loss (NLL, the negative log-likelihood in nats) on test data, as paired differences to $\\beta = 0$. Bottom: the mean accuracy of the learners by themselves, and diversity on a log axis. Bars are 95 % t intervals over seeds.", "name": "fig-beta-sweep-panels"}, "image": {"alt": "Four panels over beta from 0 to 1, each with a line for the best checkpoint and a dashed line for the last epoch: differences in test accuracy and in test loss to beta 0, individual accuracy in per cent, and diversity on a logarithmic axis."}}
 beta_sweep.sweep(photographs, *published.panels())
@@ -77,24 +75,21 @@ tables.table(on_photographs)
 # %% [markdown]
 # ## Training data against test data
 #
-# The objective at β = 1 is the ensemble loss on training data, so lowering that is what joint training is good at. Does it
-# carry over?
+# At β = 1 the objective is the ensemble loss on training data. Does what joint training gains there carry over?
 
 # %% mystnb={"figure": {"caption": "Ensemble loss on 2,000 training images, in evaluation mode, against ensemble loss on test images, both as differences to $\\beta = 0$ of the same seed. Small dots are runs, ringed dots are means with 95 % t intervals. Left of the vertical line the training images are fitted better than by independent training; above the horizontal line the test images are predicted worse.", "name": "fig-beta-sweep-gap"}, "image": {"alt": "Two scatter plots, best checkpoint and last epoch, of the difference in test loss over the difference in training loss, one colour for each beta."}}
 beta_sweep.train_against_test(photographs)
 
 # %% [markdown]
-# It does not. At the last epoch the training loss of the joint ensemble differs from that of the independent one by
-# {glue:text}`beta_sweep_photographs_train_ensemble_last_difference` nats, its test loss by
-# {glue:text}`beta_sweep_photographs_ensemble_last_difference` ({numref}`fig-beta-sweep-gap`, right). The parts of the loss
-# say where the gain goes:
+# It does not. At the last epoch joint training changes the training loss by
+# {glue:text}`beta_sweep_photographs_train_ensemble_last_difference` nats, and the test loss by
+# {glue:text}`beta_sweep_photographs_ensemble_last_difference`. The parts of the loss say where the gain goes:
 
 # %%
 tables.generalisation(on_photographs, [0, 1])
 
 # %% [markdown]
-# At β = 1 diversity takes back nearly all of the individual loss. On training data hardly anything is left of it; on test
-# data both are larger, and more is left than at β = 0.
+# At β = 1 diversity cancels nearly all of the individual loss on training data. On test data more is left than at β = 0.
 #
 # ## Inside a run
 
@@ -103,26 +98,25 @@ beta_sweep.training_curves(photographs, seed=photographs.experiment.seeds[0])
 
 # %% [markdown]
 # Independent learners stay close to their ensemble. Joint learners are parts of a model whose output happens to be an
-# average, and no part is asked to work alone, from the first epoch on.
+# average: from the first epoch on, none of them works alone.
 #
 # ## Is it the size?
 #
-# If a jointly trained ensemble is one network, it has to be compared with one: a ResNet8 of 2.25 times the width has as many
-# weights as five of them, and takes as many multiplications, to 1 %. It is trained by the same recipe. At the best
-# checkpoint, where ± is the half-width of the interval of the mean:
+# A jointly trained ensemble should be compared with one network: a ResNet8 of 2.25 times the width has as many weights as
+# five, and takes as many multiplications, to 1 %. By the same recipe, at the best checkpoint (± the interval of the mean):
 
 # %%
 alone = {"one network, 2.25 times the width": one_network}
 tables.baselines(photographs, alone, betas=[0, 1])
 
 # %% [markdown]
-# The five learners are worth more than one network of their size only if they are trained apart.
+# Five learners are worth more than one network of their size only if they are trained apart.
 #
 # ## Where joint training wins
 #
-# The effect needs training images that are fitted. The smallest learner of the authors' code, a CNN of 31,340
-# weights, was trained on 10,000 images for eight epochs, with the protocol's augmentation. After that it predicts training
-# images hardly better than test images, and whatever lowers the one loss lowers the other:
+# The effect needs training images that are fitted. A CNN of 31,340 weights, the smallest learner of the authors' code, was
+# trained on 10,000 images for eight epochs, with the protocol's augmentation. It predicts training images hardly better
+# than test images, and what lowers the one loss lowers the other:
 
 # %% mystnb={"figure": {"caption": "CNNs that do not fit their training images. In the first block each learner trains at $\\beta = 0$ as if alone with a fifth of the learning rate, which is the authors' convention; in the second, with five times the loss, at the whole rate; the weight decay changes the other way.", "name": "fig-beta-sweep-cnn"}, "image": {"alt": "Two blocks of four panels over beta: differences in test accuracy and in test loss to beta 0, individual accuracy in per cent, and diversity on a logarithmic axis."}}
 cnn = {
@@ -137,12 +131,11 @@ for kind, of_cnn in zip(("cnn", "fair"), cnn.values(), strict=True):
         glue(f"beta_sweep_{kind}_{name}", text, display=False)
 
 # %% [markdown]
-# In the first of the two sweeps joint training **wins**, by
-# {glue:text}`beta_sweep_cnn_accuracy_best_difference` points; at five times the rate it changes the accuracy by
-# {glue:text}`beta_sweep_fair_accuracy_best_difference` points. The learners collude all the same: diversity is
-# {glue:text}`beta_sweep_cnn_diversity_best_ratio` and {glue:text}`beta_sweep_fair_diversity_best_ratio` times as large as at
-# β = 0. {cite:t}`abe2024pathologies` report such a divide: encouraging diversity helps small networks and harms large
-# ones. One network of five times the width, which has more weights than all five and takes more arithmetic, is at least as
+# At the authors' rate joint training **wins**, by {glue:text}`beta_sweep_cnn_accuracy_best_difference` points; at five times
+# that it changes the accuracy by {glue:text}`beta_sweep_fair_accuracy_best_difference` points. The learners collude all the
+# same: diversity is {glue:text}`beta_sweep_cnn_diversity_best_ratio` and
+# {glue:text}`beta_sweep_fair_diversity_best_ratio` times that at β = 0. {cite:t}`abe2024pathologies` report such a divide
+# between small and large networks. One network of five times the width, larger than all five together, is at least as
 # good as every ensemble here:
 
 # %%
@@ -156,10 +149,10 @@ tables.baselines(cnn["authors' rate"], alone)
 # %% [markdown]
 # ## Train it yourself
 #
-# The rest of the chapter is trained by the reader, in about a minute: perceptrons on scikit-learn's handwritten digits,
-# grey images of 8×8 pixels. A fifth of the training and validation labels are drawn anew at random, so that
-# fitting them too well costs accuracy; test labels are clean. Each seed draws its own 400 training, 300 validation and 497
-# test images. These are **quick results**. The [API](../book/api.md) lists all parameters.
+# The rest is trained by the reader, in about a minute: perceptrons on scikit-learn's handwritten digits of 8×8 pixels. A
+# fifth of the training and validation labels are drawn anew at random, so that fitting them costs accuracy. Each seed
+# draws its own 400 training, 300 validation and 497 test images. These are **quick results**. The
+# [API](../book/api.md) lists all parameters.
 
 # %% tags=["parameters"]
 dataset = "digits"
@@ -195,17 +188,17 @@ tests = {name: run.tests() for name, run in runs.items()}
 beta_sweep.sweep(*runs.values())
 
 # %% [markdown]
-# What do the intervals allow us to say? "Higher" and "lower" mean that the 95 % interval of the paired difference leaves out
-# zero; a dash, that it does not. Nothing is corrected for the number of comparisons.
+# "Higher" and "lower" mean that the 95 % interval of the paired difference leaves out zero, a dash that it does not.
+# Nothing is corrected for the number of comparisons.
 
 # %%
 betas = sorted(experiment.beta_vals, key=lambda beta: abs(beta - 1))[:2]
 tables.verdicts(tests, sorted(betas))
 
 # %% [markdown]
-# The learners collapse with noisy labels and with clean ones, and the training loss falls. A cost to the ensemble is
-# seen with noisy labels, at the last epoch; choosing the epoch by validation loss seems to prevent most of it, and with clean
-# labels none is seen. As checks that a rerun on another machine has to pass:
+# With both kinds of labels the learners collapse, and the training loss falls. A cost to the ensemble is seen with noisy
+# labels at the last epoch; choosing the epoch by validation loss prevents most of it. As checks that a rerun on another
+# machine has to pass:
 
 # %% tags=["nbval-check-output", "hide-input"]
 for name, of_run in tests.items():
@@ -221,10 +214,9 @@ for name, of_run in tests.items():
 # %% [markdown]
 # ## What was shown, and what was not
 #
-# **Shown.** Where the training images are fitted, the jointly trained ensemble has the higher test loss and the lower
-# accuracy, at the best checkpoint and at the last epoch, although its training loss ends below that of independent
-# training; and its learners are taken apart. Where the images are not fitted, the learners are taken apart just the same,
-# and the ensemble can gain. The checks behind these sentences, on the published runs:
+# **Shown.** Where the training images are fitted, joint training ends with the lower training loss, and has the higher test
+# loss and the lower accuracy at both checkpoints. Where they are not fitted, the ensemble can gain. Its learners are taken
+# apart in both cases. The checks behind these sentences, on the published runs:
 
 # %% tags=["nbval-check-output", "hide-input", "claims"]
 joint = compare(on_photographs, 1)

@@ -96,16 +96,22 @@ def panels() -> list[Results]:
 
 
 def by_rate() -> dict[float, Results]:
-    """Open the published results of ResNet8 at the ends of β by learning rate, in ascending order."""
-    found = {results.experiment.learning_rate: results for results in _published(AT_RATES)}
+    """Open the whole sweeps of ResNet8 at the ends of β by learning rate, in ascending order."""
+    found = {results.experiment.learning_rate: results for results in _whole(AT_RATES)}
     return dict(sorted(found.items()))
 
 
 def by_average() -> dict[str, Results]:
-    """Open the published results of ResNet8 at the ends of β by the way to average."""
-    return {results.experiment.average: results for results in _published(WITH_AVERAGES)}
+    """Open the whole sweeps of ResNet8 at the ends of β by the way to average."""
+    return {results.experiment.average: results for results in _whole(WITH_AVERAGES)}
 
 
 def _published(settings: Iterable[Setting]) -> list[Results]:
     """Open the results of settings, without those of which nothing is published."""
     return [results for setting in settings if (results := setting.results).records()]
+
+
+def _whole(settings: Iterable[Setting]) -> list[Results]:
+    """Open the results of settings all of whose cells are published."""
+    opened = [setting.results for setting in settings]
+    return [results for results in opened if all(map(results.is_done, results.experiment.cells))]

@@ -135,7 +135,8 @@ def test_rates_and_averages_are_opened_by_their_value():
     assert rates and list(rates) == sorted(rates)
     assert averages.keys() <= {"scores", "probabilities", "released"}
     for value, results in (rates | averages).items():
-        assert value in (results.experiment.learning_rate, results.experiment.average) and results.records()
+        assert value in (results.experiment.learning_rate, results.experiment.average)
+        assert all(map(results.is_done, results.experiment.cells))
 
 
 def test_cells_outside_the_grid_stay_where_they_are(clone, tiny):
