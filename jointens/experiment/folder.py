@@ -68,6 +68,7 @@ class Results:
         self.experiment = experiment
         self._identity = experiment.identity() | {"numbers": numbers}
         self._mark = RELEASED if numbers == RELEASED else experiment.hash  # of each cell
+        self._known: dict[Path, tuple] = {}  # records that were read, by file, with what its status was then
         out = expanded(experiment.out) if experiment.out else default_out()
         self.folder = Path(folder) if folder is not None else out / experiment.name
         try:
@@ -142,7 +143,12 @@ class Results:
         return self._read(self.path(cell))
 
     def _read(self, path: Path) -> CellRecord:
+        """Read a record once, and again if its file has changed: every table and figure asks for all of them."""
         try:
+            stat = path.stat()
+            status = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+            if path in self._known and self._known[path][0] == status:
+                return self._known[path][1]
             content = json.loads(path.read_text(encoding="utf-8"))
             record = CellRecord.from_dict(content) if content["experiment"] == self._mark else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -152,7 +158,8 @@ class Results:
                 f"{path} is damaged or of another experiment; remove it, and the same command trains it again"
             )
         if record.diverged and not self.converted:  # also if it was written before that had a meaning
-            return dataclasses.replace(record, best_epoch=0, test=dict.fromkeys(record.test))
+            record = dataclasses.replace(record, best_epoch=0, test=dict.fromkeys(record.test))
+        self._known[path] = status, record
         return record
 
     def write(

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -265,6 +266,18 @@ def test_cells_that_diverge_say_so_and_the_others_finish(tiny):
     with pytest.warns(UserWarning, match=told):  # again, though nothing is trained
         run(experiment)
     assert contents(results.folder) == before
+
+
+def test_a_file_is_read_once_and_again_when_it_has_changed(tiny, monkeypatch):
+    results = run(tiny())
+    first = results.records()
+    read = []
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: read.append(path) or path.read_bytes().decode())
+    assert results.records() == first and not read
+    path = results.path(first[0].cell)
+    content = json.loads(path.read_bytes())
+    path.write_text(json.dumps(content | {"best_epoch": 1 + content["best_epoch"]}))
+    assert results.records()[0].best_epoch == 1 + first[0].best_epoch and read == [path]
 
 
 def test_a_cell_that_diverged_before_that_was_noted_is_left_out_too(tiny):
