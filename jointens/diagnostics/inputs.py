@@ -24,6 +24,8 @@ def as_tensor(values: Any, name: str) -> Tensor:
     if isinstance(values, Tensor):
         if values.is_complex():
             raise ValueError(f"{name} are {values.dtype}; allowed are real numbers")
+        if values.layout != torch.strided or isinstance(values, torch.masked.MaskedTensor):
+            raise ValueError(f"{name} are a tensor that is sparse or masked; allowed are tensors that hold all values")
         return values.detach().cpu()
     if isinstance(values, (list, tuple)) and any(map(_is_array, values)):
         return _stacked([as_tensor(item, name) for item in values], name)

@@ -293,6 +293,13 @@ def test_values_that_are_missing_are_counted():
     assert rejected(outputs, some) == "targets of cross_entropy are torch.float64; allowed are integer classes"  # NaN
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of MaskedTensors")
+def test_tensors_that_do_not_hold_all_values_are_rejected():
+    outputs, classes = draw_batch((3, 12, 4), "cross_entropy", seed=0)
+    for values in (outputs.to_sparse(), torch.masked.masked_tensor(outputs, outputs > -1)):
+        assert "sparse or masked; allowed are tensors that hold all values" in rejected(values, classes)
+
+
 def test_masks_that_hide_nothing_and_objects_that_are_numbers_are_read():
     outputs, classes, _, _ = case("cross_entropy")
     expected = str(diagnose(outputs, classes, loss="cross_entropy"))
