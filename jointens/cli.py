@@ -199,14 +199,17 @@ def _parser() -> Parser:
     show = add(_show, "RESULTS|FILE", "is this ensemble colluding? a diagnosis of stored outputs")
     show.add_argument(
         "source", metavar="RESULTS|FILE",
-        help="a results folder; a file of the authors' outputs, deep_ensemble_*.json; or an .npz\n"
-        "file with the arrays outputs (M, N, K), targets (N,) and perhaps reference",
+        help="a results folder; a file of the authors' outputs, deep_ensemble_*.json; or a file with\n"
+        "outputs (M, N, K), targets (N,) and perhaps reference and outputs_are: .npz, .pt, .pth or\n"
+        ".safetensors; or .npy with the outputs alone. Nothing in a file is executed",
     )  # fmt: skip
     _add_keys(
         show, "key=value",
         "of a sweep beta, seed and checkpoint (best or last); without beta both ends are shown.\n"
-        "Of an .npz file loss (cross_entropy or squared_error) and average (scores,\n"
-        "probabilities or released)",
+        "Of a file of arrays loss (cross_entropy or squared_error), average (scores,\n"
+        "probabilities or released), outputs_are (logits or probabilities), and targets and\n"
+        "reference, files that hold these. Without loss it follows from the arrays; where that is\n"
+        "not clear, one line asks",
     )  # fmt: skip
     convert = add(_convert, "RESULTS OUT", "results of ours in the authors' format, or of theirs in ours")
     convert.add_argument(

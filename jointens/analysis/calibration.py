@@ -56,16 +56,18 @@ def calibration_error(
     right (Guo et al., 2017), as torchmetrics computes it. Arguments as for `predictions`.
 
     Raises:
-        InputError: as `predictions`; or torchmetrics is not installed.
+        InputError: as `predictions`; or the experiment is a regression, or torchmetrics is not installed.
     """
+    if results.experiment.loss != "cross_entropy":
+        raise InputError(f"{results.folder} is trained on {results.experiment.loss}; calibration is of classification")
     try:
         from torchmetrics.classification import MulticlassCalibrationError
     except ImportError as error:
         raise InputError("calibration needs the package torchmetrics, which is not here") from error
     average, metric = results.experiment.average, None
     for outputs, targets in predictions(results, cell, data_root=data_root, device=device):
-        metric = metric or MulticlassCalibrationError(outputs.shape[-1], n_bins=15, norm="l1", validate_args=False)
         output = ensemble_output(outputs, average=average)
+        metric = metric or MulticlassCalibrationError(output.shape[-1], n_bins=15, norm="l1", validate_args=False)
         # Averaged probabilities, which "released" takes for scores, are probabilities all the same.
         metric.update(output if average == "released" else output.softmax(-1), targets)
     return metric.compute().item()

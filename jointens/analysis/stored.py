@@ -85,7 +85,7 @@ def stored_outputs(source: str | os.PathLike | Results) -> StoredOutputs:
     if isinstance(source, Results):
         return _ours(source)
     source = expanded(source)
-    return _theirs(source) if source.suffix == ".json" else _ours(Results.at(source))
+    return _theirs(source) if source.suffix.lower() == ".json" else _ours(Results.at(source))
 
 
 def _ours(results: Results) -> StoredOutputs:

@@ -18,18 +18,18 @@ class CrossValidatedAffineFit:
 
     def __init__(self) -> None:
         self._origin: Tensor | None = None  # near the mean of f̄, to avoid cancellation between squares of large numbers
-        self._sums: Tensor = torch.zeros(())
-        self._bounds: Tensor = torch.zeros(())  # (2, 2, K): minimum of f̄ and of −f̄ in each fold
+        self._sums: Tensor | float = 0.0
+        self._bounds: Tensor | None = None  # (2, 2, K): minimum of f̄ and of −f̄ in each fold
 
     def update(self, ensemble: Tensor, deviations: Tensor, fold: Tensor) -> None:
         """Add a chunk of examples: f̄ `(B, K)`, d `(B, M, K)`, and each example's fold, 0 or 1, `(B,)`."""
         if self._origin is None:
             self._origin = ensemble.mean(0)
-            self._bounds = torch.full((2, 2, ensemble.shape[1]), torch.inf, dtype=ensemble.dtype)
+            self._bounds = ensemble.new_full((2, 2, ensemble.shape[1]), torch.inf)
         x = (ensemble - self._origin).unsqueeze(1)  # (B, 1, K)
         ones = torch.ones_like(deviations)
         terms = torch.stack([ones, x * ones, x.square() * ones, deviations, x * deviations], dim=1)  # (B, 5, M, K)
-        sums = torch.zeros(2, *terms.shape[1:], dtype=terms.dtype).index_add_(0, fold, terms)
+        sums = terms.new_zeros(2, *terms.shape[1:]).index_add_(0, fold, terms)
         self._sums = self._sums + sums
         for index in range(2):
             if len(own := x[fold == index, 0]):  # (B', K)

@@ -37,7 +37,7 @@ def resampled_means(chunks: Iterable[dict[str, Tensor]], generator: torch.Genera
     sums, total = 0.0, 0.0
     for chunk in chunks:
         columns = torch.cat([values.reshape(len(values), -1) for values in chunk.values()], dim=1)  # (B, all F)
-        weights = torch.empty(1 + RESAMPLES, len(columns), dtype=torch.float64).exponential_(generator=generator)
+        weights = columns.new_empty(1 + RESAMPLES, len(columns)).exponential_(generator=generator)
         weights[0] = 1
         sums = sums + weights @ columns
         total = total + weights.sum(1, keepdim=True)
@@ -48,5 +48,5 @@ def resampled_means(chunks: Iterable[dict[str, Tensor]], generator: torch.Genera
 
 def estimate(rows: Tensor) -> Estimate:
     """Take the value from row 0 and its interval from the middle 95 % of the resamples in the other rows."""
-    low, high = rows[1:].quantile(torch.tensor([0.025, 0.975], dtype=rows.dtype)).tolist()
+    low, high = rows[1:].quantile(rows.new_tensor([0.025, 0.975])).tolist()
     return Estimate(rows[0].item(), low, high)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+FLOAT64 = {"dtype": torch.float64, "device": "cpu"}  # whatever torch's defaults are
+SMALLEST = 1e-290  # averages below have lost digits, or all of them
 ROWS = 8192  # pairs of an example and a subset that are processed at once, so that they fit into the cache
 
 
@@ -42,16 +44,17 @@ class SubsetLosses:
     def __init__(self, outputs: Tensor, targets: Tensor, losses: Sequence[str], average: str):
         self._lead = outputs.shape[:-3]
         outputs = outputs.reshape(-1, *outputs.shape[-3:]).permute(2, 1, 0, 3)  # (B, M, R, K)
-        self._peak = None
+        self._logs = self._peak = None
         if "squared_error" not in losses and average != "scores":
             outputs = outputs.log_softmax(-1)
             if average == "probabilities":
                 # Probabilities relative to the largest of any learner: none underflows within 700 nats of it.
                 self._peak = outputs.amax(1)  # (B, R, K)
-                outputs = outputs - self._peak.unsqueeze(1)
+                self._logs = outputs = outputs - self._peak.unsqueeze(1)
             outputs = outputs.exp()
         self.outputs, self.targets, self.losses = outputs, targets, losses
-        self.full_losses = self._losses_of_averages(outputs.mean(1), slice(None))  # {loss: (B, R)}, of all learners
+        averages = self._averaged(outputs.mean(1), slice(None))
+        self.full_losses = self._losses_of_averages(averages, slice(None))  # {loss: (B, R)}, of all learners
 
     def mean_increase(self, keep: int, repeats: int, generator: torch.Generator | None) -> dict[str, Tensor]:
         """Compute the mean increase of each loss, `(..., B)`, over `repeats` random subsets of `keep` learners.
@@ -59,20 +62,39 @@ class SubsetLosses:
         The subsets are drawn independently for each example.
         """
         num_examples, num_learners, num_runs, _ = self.outputs.shape
-        sums = {loss: torch.zeros(num_examples, num_runs, dtype=torch.float64) for loss in self.losses}
-        for rows in torch.arange(num_examples).repeat(repeats).split(ROWS):
-            order = torch.rand(len(rows), num_learners, generator=generator).argsort(-1)
-            weights = (order < keep).double() / keep  # (ROWS, M): a random permutation has `keep` entries below `keep`
+        sums = {loss: torch.zeros(num_examples, num_runs, **FLOAT64) for loss in self.losses}
+        for rows in torch.arange(num_examples, device="cpu").repeat(repeats).split(ROWS):
+            # float32 whatever torch's default is, so that the draws are the same
+            drawn = torch.rand(len(rows), num_learners, generator=generator, dtype=torch.float32, device="cpu")
+            kept = drawn.argsort(-1) < keep  # (ROWS, M): a random permutation has `keep` entries below `keep`
+            weights = kept.double() / keep
             averages = torch.bmm(weights.unsqueeze(1), self.outputs[rows].flatten(2))  # (ROWS, 1, R·K)
-            for loss, values in self._losses_of_averages(averages.view(len(rows), num_runs, -1), rows).items():
+            averages = self._averaged(averages.view(len(rows), num_runs, -1), rows, kept)
+            for loss, values in self._losses_of_averages(averages, rows).items():
                 sums[loss].index_add_(0, rows, values)
         increases = {loss: total / repeats - self.full_losses[loss] for loss, total in sums.items()}  # (B, R)
         return {loss: increase.T.reshape(*self._lead, num_examples) for loss, increase in increases.items()}
 
+    def _averaged(self, averages: Tensor, rows: Tensor | slice, kept: Tensor | None = None) -> Tensor:
+        """Convert averaged probabilities `(ROWS, R, K)` to logits; other averages stay as they are.
+
+        Where all learners that are kept, `(ROWS, M)`, lie so far below the largest one that their probabilities
+        underflow, the average is computed from their logarithms.
+        """
+        if self._logs is None:
+            return averages
+        logs, lost = averages.log(), averages < SMALLEST
+        rows_lost = lost.any(-1).any(-1)  # (ROWS,)
+        if rows_lost.any():
+            own = self._logs[rows][rows_lost]  # (B', M, R, K)
+            kept = torch.ones(own.shape[:2], dtype=torch.bool, device="cpu") if kept is None else kept[rows_lost]
+            own = own.masked_fill(~kept[..., None, None], -torch.inf)
+            exact = own.logsumexp(1) - kept.sum(-1).double().log()[:, None, None]
+            logs[rows_lost] = torch.where(lost[rows_lost], exact, logs[rows_lost])
+        return logs + self._peak[rows]
+
     def _losses_of_averages(self, averages: Tensor, rows: Tensor | slice) -> dict[str, Tensor]:
         """Compute each loss, `(ROWS, R)`, of averaged outputs `(ROWS, R, K)` for the examples `rows`."""
-        if self._peak is not None:
-            averages = averages.clamp_min(torch.finfo(averages.dtype).tiny).log() + self._peak[rows]
         targets, values = self.targets[rows].unsqueeze(1), {}  # (ROWS, 1[, K])
         for loss in self.losses:
             if loss == "squared_error":

@@ -60,7 +60,7 @@ def _constant_shifts(statistics: EnsembleStatistics) -> Finding:
     shifts = statistics.means["shifts"].square().sum(1)  # (1 + RESAMPLES,)
     # The squared mean of N examples is biased by variance / N, a resample's by twice as much.
     bias = (deviations - shifts) / (number - 1)
-    shifts = shifts - bias * torch.where(torch.arange(len(bias)) > 0, 2, 1)
+    shifts = shifts - bias * torch.where(torch.arange(len(bias), device=bias.device) > 0, 2, 1)
     share = _ratio(shifts, deviations)
     alarm = estimate(share).low > MAX_SHIFT_SHARE and _is_material(shifts, statistics)
     sentence = (

@@ -13,9 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..losses import check_names, check_outputs, check_targets
+from ..losses import check_outputs
+from .checks import CheckedEnsemble, checked_ensemble
 from .codependence import SubsetLosses
 from .criteria import derive_findings
+from .duplicates import same_learners
 from .inputs import as_tensor
 from .report import Report
 from .statistics import REPEATS, EnsembleOutputs, chunks, compute_statistics
@@ -59,6 +61,7 @@ def drop_learners(
     generator: torch.Generator | None = None,
     loss: str = "squared_error",
     average: str = "scores",
+    outputs_are: str = "logits",
 ) -> float | Tensor:
     """Compute the mean increase in the ensemble's loss when only `keep` random learners are averaged.
 
@@ -67,23 +70,25 @@ def drop_learners(
     squared error the expectation is `expected_increase`, a multiple of diversity.
 
     Args:
-        outputs: `(..., M, N, K)`, logits for classification, predictions for regression: a tensor, an array, or
-            anything that numpy can read. With leading axes, the same subsets are drawn for all ensembles.
-        targets: shared by all ensembles: classes `(N,)`, or values `(N,)` or `(N, K)`.
+        outputs: `(..., M, N, K)`, for a single output also `(M, N)`, as in `diagnose`. With leading axes, the same
+            subsets are drawn for all ensembles.
+        targets: shared by all ensembles, as in `diagnose`.
         keep: number of learners in a subset, 1 to M.
         repeats: number of subsets for each example.
         generator: generator of the subsets; None is torch's global generator.
         loss: "squared_error", "cross_entropy", or "zero_one" (the error rate: its increase is the fall in accuracy).
         average: "scores", "probabilities" or "released", as in `decompose`.
+        outputs_are: "logits" or "probabilities", for classification, as in `diagnose`.
 
     Returns:
         A number; for outputs with leading axes a float64 tensor `(...)`.
 
     Raises:
-        ValueError: shapes that do not fit, values that are not finite, a `keep` or `repeats` out of range, an unknown
-            name.
+        ValueError: shapes that do not fit, values that are missing or not finite, logits that look like probabilities,
+            a `keep` or `repeats` out of range, an unknown name.
     """
-    outputs, targets = _checked(outputs, targets, "cross_entropy" if loss == "zero_one" else loss, average)
+    checked_loss = "cross_entropy" if loss == "zero_one" else loss
+    outputs, targets, _ = checked_ensemble(outputs, targets, checked_loss, average, outputs_are)
     for name, value, maximum in (("keep", keep, outputs.shape[-3]), ("repeats", repeats, None)):
         if not isinstance(value, numbers.Integral) or value < 1 or (maximum and value > maximum):
             allowed = f"1 to {maximum}, the number of learners" if maximum else "a whole number, at least 1"
@@ -113,7 +118,15 @@ def increases(
     return {loss: total / outputs.shape[-2] for loss, total in totals.items()}
 
 
-def diagnose(outputs: Any, targets: Any, *, loss: str, average: str = "scores", reference: Any = None) -> Report:
+def diagnose(
+    outputs: Any,
+    targets: Any,
+    *,
+    loss: str,
+    average: str = "scores",
+    reference: Any = None,
+    outputs_are: str = "logits",
+) -> Report:
     """Look for signs of collusion in an ensemble's outputs on held-out data.
 
     Every number has a 95 % bootstrap interval over the examples. The report contains:
@@ -132,26 +145,34 @@ def diagnose(outputs: Any, targets: Any, *, loss: str, average: str = "scores", 
       back by a larger individual loss.
 
     Deviations and errors are those of predictions; for classification, of class probabilities for every `average`. The
-    thresholds for signs of collusion are documented in `criteria`. Equal inputs give equal reports.
+    thresholds for signs of collusion are documented in `criteria`. Equal inputs give equal reports. Learners that give
+    the same outputs are named in the verdict, and what was converted is told below the first line.
 
     Args:
-        outputs: `(M, N, K)`, logits for classification (log-probabilities are logits), predictions for regression; for
-            regression also `(M, N)`. A tensor, an array, or anything that numpy can read; at least two learners and ten
-            examples.
-        targets: classes `(N,)`, or values `(N,)` or `(N, K)`.
+        outputs: `(M, N, K)`, logits for classification (log-probabilities are logits), predictions for regression. A
+            single output, `(M, N, 1)` or `(M, N)`, is a prediction for regression, and for classification the logit z
+            of a binary classifier, which stands for the logits (0, z). A tensor, an array, or anything that numpy can
+            read; at least two learners and ten examples.
+        targets: classes `(N,)`, or one-hot rows `(N, K)`; values `(N,)` or `(N, K)` for regression.
         loss: "cross_entropy" or "squared_error".
         average: the ensemble's average: "scores", "probabilities" or "released", as in `decompose`.
         reference: outputs of as many independently trained learners on the same examples. They should differ from
             `outputs` in the objective only: same data, architecture, optimiser and length of training.
+        outputs_are: what `outputs` and `reference` are for classification, "logits" or "probabilities". Probabilities
+            are `(M, N, K)`, each row with a sum of 1 within 0.1, by which it is divided; or those of class 1,
+            `(M, N, 1)` or `(M, N)`. They are converted to their logarithms. A probability of exactly 0 counts as half
+            of the smallest positive one, and as at most 0.1 / K.
 
     Returns:
         A `Report`.
 
     Raises:
-        ValueError: shapes that do not fit, too few learners or examples, values that are not finite, targets that are
-            out of range or all the same, an unknown name.
+        ValueError: shapes that do not fit, too few learners or examples, values that are missing or not finite, targets
+            that are out of range or all the same, an unknown name; logits that look like probabilities (all between 0
+            and 1, or most rows with a sum of about 100), probabilities that are none.
     """
-    outputs, targets = _checked(outputs, targets, loss, average)
+    ensemble = checked_ensemble(outputs, targets, loss, average, outputs_are)
+    outputs, targets, notes = ensemble
     if outputs.ndim != 3:
         raise ValueError(f"outputs have shape {tuple(outputs.shape)}; a diagnosis is of one ensemble, (M, N, K)")
     if len(outputs) < 2:
@@ -162,8 +183,9 @@ def diagnose(outputs: Any, targets: Any, *, loss: str, average: str = "scores", 
         raise ValueError(f"targets are all {targets[0].tolist()}; a diagnosis needs some that differ")
     compared = None
     if reference is not None:
-        reference = _checked_reference(reference, outputs, targets, loss, average)
-        compared = EnsembleOutputs(reference, targets, loss, average)
+        other = _checked_reference(reference, ensemble, loss, average, outputs_are)
+        compared = EnsembleOutputs(other.outputs, targets, loss, average)
+        notes += tuple(f"Reference: {note}" for note in other.notes if note not in notes)
     statistics = compute_statistics(EnsembleOutputs(outputs, targets, loss, average), compared)
     if not all(rows[0].isfinite().all() for rows in statistics.means.values()):
         raise ValueError(TOO_LARGE)
@@ -173,38 +195,25 @@ def diagnose(outputs: Any, targets: Any, *, loss: str, average: str = "scores", 
         findings=tuple(derive_findings(statistics)),
         error_correlations=statistics.error_correlations.numpy(),
         advice="" if compared else advice,
+        notes=notes,
+        duplicates=same_learners(outputs),
     )
 
 
-def _checked(outputs: Any, targets: Any, loss: str, average: str) -> tuple[Tensor, Tensor]:
-    """Convert outputs `(..., M, N, K)` and targets to tensors and check them; raises ValueError."""
-    outputs, targets = as_tensor(outputs, "outputs"), as_tensor(targets, "targets")
-    if loss == "squared_error":
-        outputs = outputs.unsqueeze(-1) if outputs.ndim == 2 else outputs
-        outputs, targets = (t if t.is_floating_point() else t.double() for t in (outputs, targets))
-    check_names(loss, average)
-    check_outputs(outputs)
-    check_targets(outputs.flatten(0, -4)[0] if outputs.ndim > 3 else outputs, targets, loss)  # targets are shared
-    if loss == "squared_error":
-        return outputs, targets
-    if outputs.shape[-1] > 1 and (outputs >= 0).all() and ((outputs.sum(-1) - 1).abs() < 1e-3).all():
-        raise ValueError("outputs look like probabilities; allowed are logits: take their logarithm")
-    return outputs, targets.long()
-
-
-def _checked_reference(reference: Any, outputs: Tensor, targets: Tensor, loss: str, average: str) -> Tensor:
-    """Convert a reference to a tensor and check it against the outputs; raises ValueError."""
+def _checked_reference(
+    reference: Any, ensemble: CheckedEnsemble, loss: str, average: str, outputs_are: str
+) -> CheckedEnsemble:
+    """Convert a reference and check it against the ensemble; raises ValueError."""
     try:
-        reference, _ = _checked(reference, targets, loss, average)
+        other = checked_ensemble(reference, ensemble.targets, loss, average, outputs_are)
     except ValueError as error:
         raise ValueError(f"reference: {error}") from None
-    if reference.shape != outputs.shape:  # diversity and codependence depend on the number of learners
-        raise ValueError(
-            f"reference has shape {tuple(reference.shape)}; allowed is that of outputs, {tuple(outputs.shape)}"
-        )
-    if (reference == reference[0]).all():
+    found, allowed = tuple(other.outputs.shape), tuple(ensemble.outputs.shape)
+    if found != allowed:  # diversity and codependence depend on the number of learners
+        raise ValueError(f"reference has shape {found}; allowed is that of outputs, {allowed}")
+    if (other.outputs == other.outputs[0]).all():
         raise ValueError("reference: its learners are all the same; allowed are two or more that differ")
-    return reference
+    return other
 
 
 def _describe(outputs: Tensor, loss: str, average: str, *, has_reference: bool) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .duplicates import describe_same_learners
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -56,6 +58,10 @@ class Report:
     """Uncentred correlation of the errors of every two learners, `(M, M)`."""
     advice: str = ""
     """Further input that would make the diagnosis more informative."""
+    notes: tuple[str, ...] = ()
+    """What was converted before anything was computed, in sentences."""
+    duplicates: tuple[tuple[int, ...], ...] = ()
+    """Groups of learners that give the same outputs, counted from 0."""
 
     def __getitem__(self, name: str) -> Finding:
         for finding in self.findings:
@@ -70,10 +76,14 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """A summary in one sentence."""
+        """A summary in a sentence or two."""
+        number = len(self.error_correlations)
+        same = describe_same_learners(self.duplicates, number)
+        if self.duplicates and len(self.duplicates[0]) == number:
+            return f"{same} There is nothing to diagnose."
         if self.alarms:
-            return f"Signs of collusion: {', '.join(self.alarms)}."
-        return " ".join(filter(None, ["No sign of collusion.", self.advice]))
+            return " ".join(filter(None, [f"Signs of collusion: {', '.join(self.alarms)}.", same]))
+        return " ".join(filter(None, ["No sign of collusion.", same, self.advice]))
 
     def frame(self) -> pd.DataFrame:
         """Convert the findings to a frame, indexed by name, with the columns value, low, high and alarm."""
@@ -84,7 +94,8 @@ class Report:
 
     def __str__(self) -> str:
         width = max(len(finding.name) for finding in self.findings)
-        lines = [self.about, "Intervals: 95 %, over the examples. A line with ! is a sign of collusion.", ""]
+        lines = [self.about, *(line for note in self.notes for line in textwrap.wrap(note, 100))]
+        lines += ["Intervals: 95 %, over the examples. A line with ! is a sign of collusion.", ""]
         for finding in self.findings:
             lines.append(f"{'!' if finding.alarm else ' '} {finding.name:{width}}  {finding.text}")
             lines += textwrap.wrap(finding.sentence, 96, initial_indent=" " * 6, subsequent_indent=" " * 6)
@@ -100,7 +111,7 @@ class Report:
         ]
         head = "<tr><th></th><th>finding</th><th>value and 95 % interval</th><th>in words</th></tr>"
         return (
-            f'<div class="diagnosis"><p>{html.escape(self.about)}</p><div class="wide-table">'
+            f'<div class="diagnosis"><p>{html.escape(" ".join([self.about, *self.notes]))}</p><div class="wide-table">'
             f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
             f"<p><b>{html.escape(self.verdict)}</b></p></div>"
         )

@@ -17,7 +17,7 @@ from torch.nn.functional import one_hot
 from ..losses import decompose_unchecked
 from .affine_fit import CrossValidatedAffineFit
 from .bootstrap import resampled_means
-from .codependence import SubsetLosses, expected_increase
+from .codependence import FLOAT64, SubsetLosses, expected_increase
 
 SHARES = (0.2, 0.4, 0.6)  # shares of the learners that are dropped, as in the authors' code
 COMPARED_SHARE = 0.4  # the share that is dropped from the reference, too
@@ -108,9 +108,9 @@ def compute_statistics(ensemble: EnsembleOutputs, reference: EnsembleOutputs | N
     is_classification = ensemble.loss == "cross_entropy"
     num_dropped = tuple(dict.fromkeys(drop for share in SHARES if (drop := dropped_of(num_learners, share))))
     repeats = max(1, min(REPEATS, SUBSETS // num_examples))
-    generator = torch.Generator().manual_seed(0)  # equal inputs give equal reports
-    fold = torch.randperm(num_examples, generator=generator) % 2  # (N,)
-    fit, products = CrossValidatedAffineFit(), torch.zeros(num_learners, num_learners, dtype=torch.float64)
+    generator = torch.Generator("cpu").manual_seed(0)  # equal inputs give equal reports
+    fold = torch.randperm(num_examples, generator=generator, device="cpu") % 2  # (N,)
+    fit, products = CrossValidatedAffineFit(), torch.zeros(num_learners, num_learners, **FLOAT64)
     for chunk in chunks(ensemble.outputs):
         mean, deviations, errors = ensemble.predictions(chunk)
         fit.update(mean, deviations, fold[chunk])

@@ -17,7 +17,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .decomposition import Decomposition, at_least_float32, check_outputs, checked_weights, mean_over_learners
+from .checks import check_outputs, checked_weights
+from .decomposition import Decomposition, mean_over_learners
+from .probabilities import at_least_float32
 
 
 class Domain(NamedTuple):

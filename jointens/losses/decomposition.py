@@ -25,10 +25,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
-LOSSES = ("cross_entropy", "squared_error")
-"""The names that `loss=` takes."""
-AVERAGES = ("scores", "probabilities", "released")
-"""The names that `average=` takes."""
+from .checks import check_ensemble, checked_outputs, checked_weights
+from .probabilities import at_least_float32, class_logits
+
+LARGEST_EXPONENT = 80.0  # exp of it is finite in float32
 
 
 class Decomposition(NamedTuple):
@@ -49,6 +49,7 @@ def decompose(
     loss: str = "cross_entropy",
     average: str = "scores",
     weights: Tensor | None = None,
+    outputs_are: str = "logits",
 ) -> Decomposition:
     """Split the ensemble's loss into individual loss and diversity, per example.
 
@@ -61,39 +62,50 @@ def decompose(
 
     For squared error f̄ is the mean prediction, and diversity is `mean_i ‖f_i − f̄‖²` (Krogh & Vedelsby 1995).
 
+    It can be differentiated, and works under `torch.func.vmap`.
+
     Args:
-        outputs: `(..., M, B, K)`, logits for cross-entropy, predictions for squared error. Half precision is converted
-            to float32 first; float64 stays float64.
-        targets: integer classes `(..., B)` for cross-entropy; values `(..., B, K)`, or `(..., B)` when K = 1, for
-            squared error, which is summed over the K outputs. `(B,)` is shared by all runs.
+        outputs: `(..., M, B, K)`, logits for cross-entropy, predictions for squared error. For cross-entropy K = 1 is
+            the single logit z of a binary classifier, and stands for the logits (0, z). Half precision is converted to
+            float32 first; float64 stays float64.
+        targets: integer classes `(..., B)` for cross-entropy, for two classes also bool; values `(..., B, K)`, or
+            `(..., B)` when K = 1, for squared error, which is summed over the K outputs. `(B,)` is shared by all runs.
         loss: "cross_entropy" (in nats) or "squared_error" (in squared units of the targets).
         average: "scores", "probabilities" or "released"; has no effect for squared error.
         weights: the learners' weights in the average, `(M,)` or `(..., M)`, non-negative with sum 1; None is uniform.
+        outputs_are: "logits" or, for cross-entropy, "probabilities": `(..., M, B, K)`, or those of class 1 for K = 1.
+            Rows whose sum is up to 0.1 from 1 are divided by it. A probability of 0 counts as half of the smallest
+            positive one in `outputs`, and as at most 0.1 / K.
 
     Returns:
         The three parts, each `(..., B)`.
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite, targets out of the range of classes, unknown
-            names.
+            names; logits that look like probabilities (at least 20 rows, none negative, most with a sum of about 1 or
+            100), probabilities that are none.
     """
-    check_ensemble(outputs, targets, loss, average)
+    outputs = check_ensemble(outputs, targets, loss, average, outputs_are)
     if weights is not None:
         weights = checked_weights(outputs, weights)
     return decompose_unchecked(outputs, targets, loss=loss, average=average, weights=weights)
 
 
 def ensemble_output(
-    outputs: Tensor, *, loss: str = "cross_entropy", average: str = "scores", weights: Tensor | None = None
+    outputs: Tensor,
+    *,
+    loss: str = "cross_entropy",
+    average: str = "scores",
+    weights: Tensor | None = None,
+    outputs_are: str = "logits",
 ) -> Tensor:
-    """Compute the ensemble's output f̄, `(..., M, B, K)` → `(..., B, K)`.
+    """Compute the ensemble's output f̄, `(..., M, B, K)` → `(..., B, K)`; two columns for single logits, K = 1.
 
     The ensemble's loss is L(f̄, y) and its predicted class the argmax of f̄. For "probabilities" f̄ is log p̄, whose
     softmax is p̄ again; for "released" it is p̄ itself, which that sweep treats as logits. Arguments and errors are those
     of `decompose`.
     """
-    check_names(loss, average)
-    check_outputs(outputs)
+    outputs = checked_outputs(outputs, loss, average, outputs_are)
     if weights is not None:
         weights = checked_weights(outputs, weights)
     return ensemble_output_unchecked(outputs, loss=loss, average=average, weights=weights)
@@ -123,7 +135,7 @@ def joint_objective(parts: Decomposition, beta: float | Tensor) -> Tensor:
 
 
 # ------------------------------------------------------------------------------------------- unchecked variants
-# For training: a check for NaN waits for the device, and checks that read values fail under vmap.
+# For training: a check for NaN waits for the device.
 
 
 def decompose_unchecked(
@@ -153,6 +165,7 @@ def _decomposed(
             ensemble=(mean - targets).square().sum(-1),
             diversity=diversity,
         )
+    outputs = class_logits(outputs)
     if average == "released":  # probabilities are treated as scores: from here on it *is* score averaging
         outputs, average = outputs.softmax(-1), "scores"
     log_p = _log_softmax(outputs)  # (..., M, B, K)
@@ -173,6 +186,7 @@ def ensemble_output_unchecked(outputs: Tensor, *, loss: str, average: str, weigh
     outputs = at_least_float32(outputs)
     if loss == "squared_error":
         return mean_over_learners(outputs, weights)
+    outputs = class_logits(outputs)
     if average == "released":
         return mean_over_learners(outputs.softmax(-1), weights)
     log_p = _log_softmax(outputs) if average == "probabilities" else None
@@ -186,7 +200,11 @@ def _ensemble_scores(outputs: Tensor, log_p: Tensor | None, average: str, weight
     # log Σ_i w_i p_i without forming p_i, which underflows for logits of ±200
     if weights is None:
         return log_p.logsumexp(-3) - math.log(outputs.shape[-3])
-    return (log_p + weights.to(log_p).log()[..., None, None]).logsumexp(-3)
+    # Not logsumexp of log w_i + log p_i: the gradient of log w_i is not finite at 0
+    weights = weights.to(log_p)[..., None, None]  # (..., M, 1, 1)
+    peak = log_p.detach().masked_fill(weights == 0, -torch.inf).amax(-3, keepdim=True)  # of learners that count
+    ratios = (log_p - peak).clamp_max(LARGEST_EXPONENT).exp()  # at most 1, but for learners that do not count
+    return (weights * ratios).sum(-3).log() + peak.squeeze(-3)
 
 
 def mean_over_learners(values: Tensor, weights: Tensor | None, axis: int = -3) -> Tensor:
@@ -212,75 +230,3 @@ def _log_likelihood(log_p: Tensor, targets: Tensor) -> Tensor:
     """Pick log p of each example's class: `(..., B, K)` and classes that broadcast to `(..., B)` → `(..., B)`."""
     targets = targets.expand(log_p.shape[:-1]).unsqueeze(-1)
     return log_p.gather(-1, targets.long()).squeeze(-1)
-
-
-def at_least_float32(outputs: Tensor) -> Tensor:
-    """Convert half precision to float32; leave float32 and float64 as they are."""
-    return outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
-
-
-# ------------------------------------------------------------------------------------------------ input checks
-
-
-def check_ensemble(outputs: Tensor, targets: Tensor, loss: str, average: str) -> None:
-    """Check the arguments of `decompose`; raises ValueError."""
-    check_names(loss, average)
-    check_outputs(outputs)
-    check_targets(outputs, targets, loss)
-
-
-def check_names(loss: str, average: str) -> None:
-    """Check that loss and average are known names; raises ValueError."""
-    if loss not in LOSSES:
-        raise ValueError(f"unknown loss {loss!r}; allowed are {', '.join(LOSSES)}")
-    if average not in AVERAGES:
-        raise ValueError(f"unknown average {average!r}; allowed are {', '.join(AVERAGES)}")
-
-
-def check_outputs(outputs: Tensor) -> None:
-    """Check that outputs are finite floating-point numbers `(..., M, B, K)`; raises ValueError."""
-    if not isinstance(outputs, Tensor) or not outputs.is_floating_point():
-        kind = outputs.dtype if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise ValueError(f"outputs are {kind}; allowed is a tensor of floating-point numbers")
-    if outputs.ndim < 3 or 0 in outputs.shape:
-        raise ValueError(f"outputs have shape {tuple(outputs.shape)}; allowed is (..., M, B, K), no axis empty")
-    if not outputs.isfinite().all():
-        raise ValueError("outputs hold NaN or infinite values; allowed are finite numbers")
-
-
-def check_targets(outputs: Tensor, targets: Tensor, loss: str) -> None:
-    """Check that targets fit outputs `(..., M, B, K)` and the loss; raises ValueError."""
-    lead, batch, num_outputs = tuple(outputs.shape[:-3]), outputs.shape[-2], outputs.shape[-1]
-    allowed = [(*lead, batch)] + ([(batch,)] if lead else [])
-    if loss == "squared_error":
-        allowed = [(*lead, batch, num_outputs)] + (allowed if num_outputs == 1 else [])
-    if not isinstance(targets, Tensor):
-        raise ValueError(f"targets are {type(targets).__name__}; allowed is a tensor")
-    if tuple(targets.shape) not in allowed:
-        shapes = " or ".join(map(str, allowed))
-        raise ValueError(f"targets have shape {tuple(targets.shape)}; outputs {tuple(outputs.shape)} allow {shapes}")
-    if loss == "squared_error":
-        if not targets.is_floating_point() or not targets.isfinite().all():
-            raise ValueError("targets of squared_error are invalid; allowed are finite floating-point numbers")
-        return
-    if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
-        raise ValueError(f"targets of cross_entropy are {targets.dtype}; allowed are integer classes")
-    targets = targets.long()  # of unsigned integers, torch compares bytes only
-    if targets.min() < 0 or targets.max() >= num_outputs:
-        found = f"{int(targets.min())}..{int(targets.max())}"
-        raise ValueError(f"targets hold classes {found}; allowed are 0..{num_outputs - 1}")
-
-
-def checked_weights(outputs: Tensor, weights: Tensor) -> Tensor:
-    """Check weights and convert them to the outputs' precision, renormalised to sum 1 there; raises ValueError."""
-    lead = tuple(outputs.shape[:-2])  # (..., M)
-    shape = tuple(weights.shape) if isinstance(weights, Tensor) else type(weights).__name__
-    if shape not in (lead, lead[-1:]):
-        allowed = " or ".join(map(str, dict.fromkeys((lead[-1:], lead))))
-        raise ValueError(f"weights have shape {shape}; allowed is {allowed}, one weight for each learner")
-    if weights.is_complex():
-        raise ValueError(f"weights are {weights.dtype}; allowed are real numbers")
-    if not (weights >= 0).all() or not torch.allclose(weights.sum(-1), torch.ones_like(weights.sum(-1)), atol=1e-5):
-        raise ValueError(f"weights are {weights.tolist()}; allowed are non-negative numbers with sum 1")
-    weights = weights.to(at_least_float32(outputs))
-    return weights / weights.sum(-1, keepdim=True)

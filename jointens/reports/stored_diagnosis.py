@@ -6,18 +6,23 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
+from torch import Tensor
 
 from ..analysis import StoredOutputs, stored_outputs
-from ..common import InputError, check_names, expanded, read_npz
-from ..diagnostics import Report, diagnose
+from ..common import InputError, check_names, expanded
+from ..diagnostics import Report, as_tensor, diagnose, is_one_hot
 from ..experiment import Cell, Results, canonical_beta, check_value
-from ..losses import AVERAGES, LOSSES
+from ..losses import AVERAGES, LOSSES, OUTPUTS_ARE
 from ..sweeps import describe_progress
+from .array_files import READERS, listed, read_array, read_arrays
 
 # The keys that are allowed, with their types.
 SWEEP_KEYS = {"beta": float, "seed": str, "checkpoint": str}
-ARRAY_KEYS = {"loss": Literal[LOSSES], "average": Literal[AVERAGES]}
+ARRAY_KEYS = {
+    "loss": Literal[LOSSES], "average": Literal[AVERAGES], "outputs_are": Literal[OUTPUTS_ARE],
+    "targets": str, "reference": str,
+}  # fmt: skip
+FILES = f"a results folder, deep_ensemble_*.json, or arrays in {', '.join(READERS)}"
 
 
 def diagnose_stored(source: str | os.PathLike, /, **keys: Any) -> str:
@@ -26,25 +31,32 @@ def diagnose_stored(source: str | os.PathLike, /, **keys: Any) -> str:
     Of a results folder that is not finished, what is done, in work and missing stands above it.
 
     Args:
-        source: a results folder, or a file in the authors' format (`deep_ensemble_*.json`); or an .npz file with the
-            arrays `outputs` `(M, N, K)` and `targets` `(N,)`, and perhaps `reference`; or one of a cell of ours.
+        source: a results folder, or a file in the authors' format (`deep_ensemble_*.json`); or a file of arrays with
+            `outputs` `(M, N, K)` and `targets` `(N,)`, and perhaps `reference` and the text `outputs_are`: .npz, or a
+            dict in .pt, .pth or .safetensors (where the text is metadata). An .npy, .pt or .pth file may hold the
+            outputs alone. Nothing in a file is executed. Or an .npz file of a cell of ours.
         keys: of a sweep beta, seed and checkpoint. Without beta both ends of the grid are shown, the joint one with the
             independent one as its reference; the seed is the first, the checkpoint the last epoch, if none is given.
-            Of an .npz file loss and average; without loss it is cross_entropy if there are several outputs and targets
-            are whole numbers.
+            Of a file of arrays loss, average and outputs_are, as for `diagnose`; targets and reference, files that hold
+            them. Without loss it is cross_entropy if there are several outputs, and targets are whole numbers or
+            one-hot, or if there is a single one, targets are 0 and 1, and outputs are far from both.
 
     Raises:
-        InputError: the source is none of these, it does not take a key, or there are no such outputs.
+        InputError: the source is none of these, it does not take a key, there are no such outputs, or it is not clear
+            what the loss is.
     """
     source = expanded(source)
-    if source.suffix == ".npz" and not _is_cell(source):
+    suffix = source.suffix.lower()
+    if suffix in READERS and not source.is_dir() and not _is_cell(source):
         return _diagnose_arrays(source, _read_keys(keys, ARRAY_KEYS))
     choice = _read_keys(keys, SWEEP_KEYS)
-    if source.suffix == ".npz":
+    if _is_cell(source):
         choice = {**Cell.named(source.stem)._asdict(), **choice}
         source = source.parent.parent
     if not source.exists():
-        raise InputError(f"{source} is not there; allowed are a results folder, an .npz file or deep_ensemble_*.json")
+        raise InputError(f"{source} is not there; allowed are {FILES}")
+    if source.is_file() and suffix != ".json":
+        raise InputError(f"{source} is no results folder, and no file of arrays; allowed are {FILES}")
     if progress := _progress(source):
         try:
             return f"{progress}\n\n{_diagnose_sweep(stored_outputs(source), **choice)}"
@@ -67,7 +79,9 @@ def _read_keys(keys: dict[str, Any], types: dict[str, Any]) -> dict[str, Any]:
 
 def _is_cell(file: Path) -> bool:
     """Return True for a cell's file in a results folder, whose experiment.yml knows the loss and the average."""
-    return Cell.named(file.stem) is not None and (file.parent.parent / "experiment.yml").exists()
+    return (
+        file.suffix == ".npz" and Cell.named(file.stem) is not None and (file.parent.parent / "experiment.yml").exists()
+    )
 
 
 def _diagnose_sweep(
@@ -89,38 +103,78 @@ def _diagnose_sweep(
 
 
 def _diagnose_arrays(file: Path, keys: dict[str, Any]) -> str:
-    arrays = read_npz(file)
+    arrays = read_arrays(file)
+    for name in ("targets", "reference"):
+        if name in keys:
+            arrays[name] = read_array(expanded(keys.pop(name)), name)
     if missing := [name for name in ("outputs", "targets") if name not in arrays]:
-        held = ", ".join(arrays) or "nothing"
-        raise InputError(f"{file} holds {held}, and no {missing[0]}; needed are outputs (M, N, K) and targets (N,)")
-    hint = ""
-    if "loss" not in keys:
-        keys["loss"] = _likely_loss(arrays["outputs"], arrays["targets"])
-        hint = f" (read as {keys['loss']}; loss=… says otherwise)"
-    known = {name: arrays[name] for name in ("outputs", "targets", "reference") if name in arrays}
+        needed = "outputs (M, N, K) and targets (N,), or targets=FILE"
+        raise InputError(f"{file} holds {listed(arrays)}, and no {missing[0]}; needed are {needed}")
+    if "outputs_are" in arrays:
+        keys = _read_keys({"outputs_are": arrays["outputs_are"]}, ARRAY_KEYS) | keys
+    known, hint = {name: arrays[name] for name in ("outputs", "targets", "reference") if name in arrays}, ""
+    try:
+        known = {name: as_tensor(values, name) for name, values in known.items()}
+        if "loss" not in keys:
+            outputs_are = keys.get("outputs_are", "logits")
+            keys["loss"] = _unambiguous_loss(known["outputs"], known["targets"], outputs_are)
+            hint = f" (read as {keys['loss']}; loss=… says otherwise)"
+    except ValueError as error:
+        raise InputError(f"{file}: {error}") from error
+    if keys["loss"] == "cross_entropy" and known["targets"].is_floating_point() and _are_whole(known["targets"]):
+        known["targets"] = known["targets"].long()
     return str(_diagnose(file, **known, **keys, hint=hint))
 
 
-def _likely_loss(outputs: np.ndarray, targets: np.ndarray) -> str:
-    """Guess the loss: one output for each example is a value; several are scores if targets are whole numbers."""
-    if outputs.ndim < 3 or outputs.shape[-1] == 1:
+def _unambiguous_loss(outputs: Tensor, targets: Tensor, outputs_are: str) -> str:
+    """Return the loss that outputs and targets leave no doubt about; raises ValueError, with a question, otherwise.
+
+    - Several outputs are scores if targets are whole numbers `(N,)` or one-hot `(N, K)`, otherwise predictions.
+    - A single output is a logit if targets are 0 and 1, and some outputs are far from both; if targets are anything
+      else it is a prediction.
+    """
+    if outputs_are == "probabilities":
+        return "cross_entropy"
+    binary = bool(((targets == 0) | (targets == 1)).all())
+    if outputs.ndim > 2 and outputs.shape[-1] > 1:
+        if targets.ndim < 2 or not targets.numel():
+            return "cross_entropy" if _are_whole(targets) else "squared_error"
+        if is_one_hot(targets):
+            return "cross_entropy"
+        if binary or ((targets >= 0).all() and ((targets.double().sum(-1) - 1).abs() < 1e-3).all()):
+            found = "0 and 1, but not one-hot" if binary else "rows that sum to 1, but are not one-hot"
+            raise ValueError(f"targets {tuple(targets.shape)} are {found}; give loss=squared_error, or classes (N,)")
         return "squared_error"
-    return "cross_entropy" if _are_integers(targets) and targets.ndim == 1 else "squared_error"
+    if not outputs.numel() or not targets.ndim or targets.shape[:1] != outputs.shape[1:2]:
+        return "squared_error"  # `diagnose` says what does not fit
+    if _are_whole(targets) and _are_whole(outputs):
+        question = "loss=squared_error if they are predictions; classes that learners vote for have no cross-entropy"
+        raise ValueError(f"outputs {tuple(outputs.shape)} and targets are whole numbers; give {question}")
+    if not binary:
+        values = targets.unique().tolist() if _are_whole(targets) else []
+        if len(values) == 2:
+            named = " and ".join(f"{value:g}" for value in values)
+            raise ValueError(f"targets are {named} only; give classes 0 and 1, or loss=squared_error")
+        return "squared_error"
+    if outputs.min() < -1 or outputs.max() > 2:
+        return "cross_entropy"
+    meanings = "loss=cross_entropy if the outputs are logits, outputs_are=probabilities if they are probabilities"
+    spread = f"{outputs.min().item():.3g} to {outputs.max().item():.3g}"
+    raise ValueError(
+        f"targets are 0 and 1, outputs {tuple(outputs.shape)} are {spread}; give {meanings}, or loss=squared_error"
+    )
 
 
-def _are_integers(targets: np.ndarray) -> bool:
-    """Return True if targets may be classes, perhaps written 0.0 and 1.0."""
-    if targets.dtype.kind != "f":
-        return targets.dtype.kind in "iu"
-    values = targets.astype(float)
-    return bool((np.isfinite(values) & (values == values.round()) & (abs(values) < 2**31)).all())
+def _are_whole(values: Tensor) -> bool:
+    """Return True for integers, perhaps written 0.0 and 1.0."""
+    if not values.is_floating_point():
+        return True
+    return bool((values.isfinite() & (values == values.round()) & (values.abs() < 2**31)).all())
 
 
 def _diagnose(source: Path, outputs: Any, targets: Any, *, hint: str = "", **options: Any) -> Report:
-    """Diagnose outputs; an error names their source, and behind it the `hint`: what was guessed."""
+    """Diagnose outputs; an error names their source, and behind it the `hint`: what was concluded."""
     try:
-        if options["loss"] == "cross_entropy" and isinstance(targets, np.ndarray) and _are_integers(targets):
-            targets = targets.astype(int)
         return diagnose(outputs, targets, **options)
     except ValueError as error:
         raise InputError(f"{source}: {error}{hint}") from error

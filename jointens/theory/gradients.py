@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 from torch.nn.functional import one_hot
 
-from ..losses import at_least_float32, check_ensemble, decompose_unchecked, joint_objective
+from ..losses import at_least_float32, check_ensemble, class_logits, decompose_unchecked, joint_objective
 
 
 def output_gradient(
@@ -43,12 +43,13 @@ def output_gradient(
         ValueError: as for `decompose`.
     """
     check_ensemble(outputs, targets, loss, average)
-    outputs = at_least_float32(outputs)
+    outputs, num_outputs = at_least_float32(outputs), outputs.shape[-1]
     if loss == "squared_error":
         targets = targets if targets.ndim == outputs.ndim - 1 else targets.unsqueeze(-1)
         predictions = outputs, outputs.mean(-3, keepdim=True)
         own, joint = (2 * (prediction - targets.unsqueeze(-3)) for prediction in predictions)
     else:
+        outputs = class_logits(outputs)
         p, hot = outputs.softmax(-1), one_hot(targets.long(), outputs.shape[-1]).unsqueeze(-3)
         if average == "scores":
             own, joint = p - hot, outputs.mean(-3, keepdim=True).softmax(-1) - hot
@@ -58,7 +59,7 @@ def output_gradient(
         else:
             scores = p, p.mean(-3, keepdim=True)
             own, joint = (_through_softmax(p, score.softmax(-1) - hot) for score in scores)
-    return ((1 - beta) * own + beta * joint) / outputs.shape[-3]
+    return ((1 - beta) * own + beta * joint)[..., -num_outputs:] / outputs.shape[-3]  # of (0, z), that of z
 
 
 def _through_softmax(p: Tensor, gradient: Tensor) -> Tensor:

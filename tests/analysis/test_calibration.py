@@ -129,6 +129,25 @@ def test_a_cell_that_is_not_there_has_no_prediction(trained):
         calibration_error(trained, Cell(0.5, 0))
 
 
+def test_a_regression_has_none(tiny):
+    results = jointens.run(tiny(dataset="diabetes", seeds=[0], beta_vals=[0]), progress=False)
+    with pytest.raises(InputError) as told:
+        calibration_error(results, Cell(0, 0))
+    assert str(told.value) == f"{results.folder} is trained on squared_error; calibration is of classification"
+
+
+def test_a_single_logit_is_that_of_two_classes(tiny):
+    """Stored outputs (M, N, 1): the probability of class 1 is 1 / (1 + e^-z), and the confidence is above a half."""
+    results = jointens.run(tiny(seeds=[0], beta_vals=[0]), progress=False)
+    chance = np.random.default_rng(0)
+    z, classes = 2 * chance.normal(size=(3, 500, 1)).astype("float32"), chance.integers(2, size=500)
+    stored = results.outputs(Cell(0, 0)) | {"test_outputs_best": z, "test_targets": classes}
+    np.savez(results.path(Cell(0, 0), ".npz"), **stored)
+    p = 1 / (1 + np.exp(-z.mean(0)))
+    expected = error_over_bins(np.concatenate([1 - p, p], -1), classes)
+    assert calibration_error(results, Cell(0, 0)) == pytest.approx(expected, abs=1e-6) and expected > 0.1
+
+
 def test_without_torchmetrics_it_is_one_line(trained, monkeypatch):
     monkeypatch.setitem(sys.modules, "torchmetrics.classification", None)
     with pytest.raises(InputError, match="needs the package torchmetrics"):

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 
@@ -32,41 +31,12 @@ def sweeps(tmp_path_factory):
     }
 
 
-@pytest.fixture
-def shown(capsys):
-    """What the command prints."""
-
-    def call(*arguments):
-        assert main(["show", *map(str, arguments)]) == 0
-        told = capsys.readouterr()
-        assert told.err == ""
-        return told.out
-
-    return call
-
-
-@pytest.fixture
-def refused(capsys):
-    """The line that the command complains with."""
-
-    def call(*arguments):
-        assert main(["show", *map(str, arguments)]) == 2
-        told = capsys.readouterr()
-        assert told.out == "" and told.err.startswith("jointens: ") and told.err.count("\n") == 1
-        return told.err.removeprefix("jointens: ").rstrip("\n")
-
-    return call
-
-
 def expected(stored, beta, seed, checkpoint=None, reference=None):
     outputs, targets = stored.read(beta, seed, checkpoint)
     against = None if reference is None else stored.read(reference, seed, checkpoint)[0]
     report = diagnose(outputs, targets, loss=stored.loss, average=stored.average, reference=against)
     where = f"β = {beta:g}, seed {seed}, {checkpoint or stored.checkpoints[-1]}"
     return f"{where}{f'; reference β = {reference:g}' if reference is not None else ''}\n{report}"
-
-
-# ---- sweeps
 
 
 @pytest.mark.parametrize("dataset", ["diabetes", "digits"])
@@ -101,6 +71,11 @@ def test_a_file_of_theirs_is_shown_by_the_names_of_its_runs(sweeps, shown, tmp_p
     assert both == f"{expected(stored, 0, '0')}\n\n\n{expected(stored, 1, '0', reference=0)}\n"
     assert both.startswith("β = 0, seed 0, published\n") and "squared error" in both
     assert shown(there, "seed=1", "beta=0.5") == expected(stored, 0.5, "1", reference=0) + "\n"
+
+
+def test_a_file_of_theirs_in_upper_case(sweeps, shown, tmp_path):
+    there = convert(sweeps["diabetes"].folder, tmp_path / "there") / "deep_ensemble_diabetes_last.json"
+    assert shown(there.rename(tmp_path / "DEEP.JSON")).startswith("β = 0, seed 0, published\n")
 
 
 def test_a_grid_of_one_beta_has_no_reference(tiny, shown):
@@ -139,9 +114,44 @@ def test_another_file_among_the_cells_is_no_cell(sweeps, refused):
     assert str(other) in refused(other)
 
 
+def test_a_file_without_the_arrays_names_what_it_has(sweeps, refused, tmp_path):
+    weights = sweeps["digits"].path(Cell(0.5, 1), ".safetensors")
+    assert refused(weights).startswith(
+        f"{weights} holds 1.bias, 1.weight, 3.bias, 3.weight, and no outputs; needed are"
+    )
+    torch.save({f"layer{number}": torch.ones(3) for number in range(99)}, tmp_path / "a.pt")
+    assert "holds layer0, layer1, layer2, layer3, layer4, …, and no outputs" in refused(tmp_path / "a.pt")
+    torch.save({1: torch.ones(3)}, tmp_path / "a.pt")
+    assert "holds 1, and no outputs" in refused(tmp_path / "a.pt")
+    folder = sweeps["diabetes"].folder
+    every = "allowed are a results folder, deep_ensemble_*.json, or arrays in .npz, .npy, .pt, .pth, .safetensors"
+    assert (
+        refused(folder / "results.csv")
+        == f"{folder / 'results.csv'} is no results folder, and no file of arrays; {every}"
+    )
+    assert refused(tmp_path / "none.h5") == f"{tmp_path / 'none.h5'} is not there; {every}"
+
+
 def test_the_command_wants_a_source(capsys):
     assert main(["show"]) == 2
     assert "the following arguments are required: RESULTS|FILE" in capsys.readouterr().err
+
+
+def test_the_help_names_what_is_read(capsys):
+    with pytest.raises(SystemExit):
+        main(["show", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for name in (
+        ".npz",
+        ".npy",
+        ".pt",
+        ".pth",
+        ".safetensors",
+        "outputs_are",
+        "targets",
+        "Nothing in a file is executed",
+    ):
+        assert name in told
 
 
 def test_a_sweep_of_one_learner_and_one_that_diverged(tiny, refused):
@@ -158,139 +168,12 @@ def test_a_damaged_cell_is_named(tiny, refused):
     assert path.name in refused(results.folder)
 
 
-# ---- anybody's arrays
-
-
-def arrays(loss="cross_entropy"):
-    chance = np.random.default_rng(0)
-    outputs = chance.normal(size=(4, 30, 3))
-    return outputs, chance.integers(3, size=30) if loss == "cross_entropy" else chance.normal(size=(30, 3))
-
-
-def saved(tmp_path, **named):
-    np.savez(tmp_path / "mine.npz", **named)
-    return tmp_path / "mine.npz"
-
-
-@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
-def test_a_file_of_arrays_with_and_without_a_reference(tmp_path, shown, loss):
-    """The loss follows from the targets; what else is in the file is no matter."""
-    outputs, targets = arrays(loss)
-    alone = saved(tmp_path, outputs=outputs, targets=targets, names=np.array(["a", "b"]))
-    assert shown(alone) == f"{diagnose(outputs, targets, loss=loss)}\n"
-    assert shown(alone, f"loss={loss}") == shown(alone)
-    beside = saved(tmp_path, outputs=outputs, targets=targets, reference=outputs / 3)
-    assert shown(beside) == f"{diagnose(outputs, targets, loss=loss, reference=outputs / 3)}\n"
-
-
-def test_keys_of_a_file_of_arrays(tmp_path, shown, refused):
-    outputs, targets = arrays()
-    file = saved(tmp_path, outputs=outputs.astype("float32"), targets=targets.astype("uint8"))
-    for average in ("probabilities", "released"):
-        report = diagnose(outputs.astype("float32"), targets, loss="cross_entropy", average=average)
-        assert shown(file, f"average={average}") == f"{report}\n"
-    whole = saved(tmp_path, outputs=outputs[..., 0], targets=np.arange(30))  # ages, say
-    report = diagnose(outputs[..., 0], np.arange(30), loss="squared_error")
-    assert shown(whole, "loss=squared_error") == f"{report}\n"
-    assert refused(whole, "loss=zero_one") == "loss is 'zero_one'; known are cross_entropy, squared_error"
-    assert refused(whole, "average=mean") == "average is 'mean'; known are scores, probabilities, released"
-    assert refused(whole, "beta=1").startswith("show: unknown key 'beta'; the nearest known one is ")
-
-
-@pytest.mark.parametrize(
-    ("outputs", "targets", "loss"),
-    [
-        ((4, 30), np.arange(30) % 3, "squared_error"),
-        ((4, 30, 1), np.arange(30) % 3, "squared_error"),
-        ((4, 30, 3), np.arange(30) % 3, "cross_entropy"),
-        ((4, 30, 3), np.arange(30) % 3 * 1.0, "cross_entropy"),
-        ((4, 30, 2), (np.arange(30) % 2).astype("float16"), "cross_entropy"),
-        ((4, 30, 3), np.arange(90).reshape(30, 3) % 7, "squared_error"),
-        ((4, 30, 3), np.arange(90).reshape(30, 3) / 7, "squared_error"),
-    ],
-)
-def test_the_loss_follows_from_the_shapes_and_the_targets(tmp_path, shown, outputs, targets, loss):
-    outputs = np.random.default_rng(0).normal(size=outputs)
-    whole = targets.astype(int) if loss == "cross_entropy" else targets
-    assert shown(saved(tmp_path, outputs=outputs, targets=targets)) == f"{diagnose(outputs, whole, loss=loss)}\n"
-
-
-def test_a_loss_that_was_guessed_is_told_beside_what_does_not_fit(tmp_path, refused):
-    outputs, targets = arrays()
-    file = saved(tmp_path, outputs=outputs, targets=targets + 0.5)
-    told = refused(file)
-    assert told.startswith(f"{file}: targets have shape (30,)")
-    assert told.endswith(" (read as squared_error; loss=… says otherwise)")
-    assert "otherwise" not in refused(file, "loss=squared_error")
-    assert "integer classes" in refused(file, "loss=cross_entropy")
-    file = saved(tmp_path, outputs=np.exp(outputs) / np.exp(outputs).sum(-1, keepdims=True), targets=targets)
-    assert refused(file).endswith("take their logarithm (read as cross_entropy; loss=… says otherwise)")
-
-
-def test_arrays_that_do_not_fit_are_one_line(tmp_path, refused):
-    outputs, targets = arrays()
-    for named, told in (
-        ({"outputs": outputs}, "holds outputs, and no targets; needed are outputs (M, N, K) and targets (N,)"),
-        ({"targets": targets}, "holds targets, and no outputs; needed are "),
-        ({}, "holds nothing, and no outputs; needed are "),
-        ({"logits": outputs, "targets": targets}, "holds logits, targets, and no outputs; needed are "),
-        ({"outputs": outputs[:, :9], "targets": targets}, "targets have shape (30,)"),
-        ({"outputs": outputs[:1], "targets": targets}, "one learner"),
-        ({"outputs": outputs * np.nan, "targets": targets}, "outputs hold NaN"),
-        ({"outputs": outputs, "targets": 0 * targets}, "targets are all 0"),
-        ({"outputs": outputs, "targets": targets + 1}, "classes 1..3"),
-        ({"outputs": outputs, "targets": targets.astype(str)}, "targets are of <U21"),
-        ({"outputs": outputs, "targets": np.where(targets, 1, np.inf)}, "targets"),
-        ({"outputs": outputs, "targets": np.array(1)}, "targets have shape ()"),
-        ({"outputs": np.array(1.0), "targets": targets}, "outputs have shape ()"),
-        ({"outputs": outputs, "targets": targets, "reference": outputs[:, 1:]}, "reference"),
-        ({"outputs": np.array([None] * 30), "targets": targets}, "is damaged, or no .npz file of plain arrays"),
-    ):
-        line = refused(saved(tmp_path, **named))
-        assert line.startswith(str(tmp_path / "mine.npz")) and told in line
-
-
-@pytest.mark.parametrize("kind", ["empty", "text", "npy", "pickle", "cut", "torch", "broken inside", "folder", "none"])
-def test_what_is_no_file_of_arrays_is_one_line(tmp_path, refused, kind):
-    outputs, targets = arrays()
-    file = saved(tmp_path, outputs=outputs, targets=targets)
-    whole = file.read_bytes()
-    if kind in ("folder", "none"):
-        file.unlink()
-        _ = kind == "none" or file.mkdir()
-    elif kind == "npy":
-        with file.open("wb") as opened:
-            np.save(opened, outputs)
-    elif kind == "torch":
-        torch.save(outputs, file)
-    elif kind == "broken inside":
-        np.savez_compressed(file, outputs=outputs, targets=targets)
-        packed = bytearray(file.read_bytes())
-        packed[62:92] = b"\xff" * 30  # where what was compressed begins
-        file.write_bytes(packed)
-    else:
-        file.write_bytes({"empty": b"", "text": b"beta,seed", "pickle": b"\x80\x04K\x01.", "cut": whole[:-30]}[kind])
-    assert "mine.npz" in refused(file)
-
-
 def test_a_file_of_theirs_that_is_none(tmp_path, refused):
     file = tmp_path / "deep_ensemble_x.json"
     file.write_text(json.dumps({"run": {"beta": [0]}}))
     assert refused(file) == f"{file}, run 'run': ens_loss is missing"
     with pytest.raises(InputError, match="is not there"):
         diagnose_stored(tmp_path / "deep_ensemble_y.json")
-
-
-def test_output_that_is_closed_early_gives_no_traceback(tmp_path):
-    """As in `show … | head -1`, of which nothing is read."""
-    outputs, targets = arrays("squared_error")
-    file = saved(tmp_path, outputs=outputs, targets=targets)
-    call = [sys.executable, "-m", "jointens", "show", str(file)]
-    process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    process.stdout.close()  # before anything is written
-    told = process.stderr.read()
-    assert process.wait(60) == 141 and told == ""
-    process.stderr.close()
 
 
 def test_a_terminal_that_knows_no_greek(sweeps):

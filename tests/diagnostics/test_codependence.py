@@ -3,11 +3,13 @@
 import math
 from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
 from drawing import CASES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import logsumexp as scipy_logsumexp
 
 from jointens import decompose, drop_learners, ensemble_output
 from jointens.diagnostics import codependence, expected_increase, statistics
@@ -152,6 +154,28 @@ def test_large_logits_do_not_underflow(average):
     assert {round(value + math.log(2)) for value in increase.tolist()} == {0, 600}  # log 2 is the loss of both
 
 
+def test_learners_thousands_of_nats_apart_are_averaged_by_their_logarithms():
+    """Log-probabilities as those of bagged naive Bayes: the loss without the learner that knows is in the thousands."""
+    rng = np.random.default_rng(0)
+    outputs, targets = -rng.exponential(2000, size=(5, 200, 3)), rng.integers(3, size=200)
+    outputs = outputs - scipy_logsumexp(outputs, axis=-1, keepdims=True)
+    own = np.take_along_axis(outputs, targets[None, :, None], -1)[..., 0]  # (M, N)
+
+    def loss(learners):  # log Σ p of the classes is 0
+        return np.log(len(learners)) - scipy_logsumexp(own[list(learners)], axis=0)
+
+    for keep in (1, 2, 4):
+        increases = np.stack([loss(subset) for subset in combinations(range(5), keep)]) - loss(range(5))  # (S, N)
+        subsets = SubsetLosses(torch.from_numpy(outputs), torch.from_numpy(targets), ["cross_entropy"], "probabilities")
+        found = subsets.mean_increase(keep, 1, torch.Generator().manual_seed(0))["cross_entropy"].numpy()
+        assert np.abs(increases - found).min(0).max() < 1e-9  # of each example that of one of the subsets
+        error = (increases.var(0).mean() / 200 / 400) ** 0.5
+        options = {"repeats": 400, "loss": "cross_entropy", "average": "probabilities"}
+        generator = torch.Generator().manual_seed(1)
+        total = drop_learners(outputs, targets, keep=keep, generator=generator, **options)
+        assert abs(total - increases.mean()) < 4 * error and increases.mean() > 30
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -162,7 +186,7 @@ def test_large_logits_do_not_underflow(average):
         ({"repeats": 0}, "repeats is 0; allowed is a whole number, at least 1"),
         ({"loss": "hinge"}, "unknown loss 'hinge'"),
         ({"average": "mean"}, "unknown average 'mean'"),
-        ({"loss": "zero_one"}, "targets have shape (10, 2); outputs (3, 10, 2) allow (10,)"),
+        ({"loss": "zero_one"}, "targets (10, 2) are not one-hot; allowed are classes (10,)"),
     ],
 )
 def test_bad_input_is_rejected_in_one_line(changes, message):
@@ -181,7 +205,17 @@ def test_targets_are_shared_by_all_ensembles():
 @pytest.mark.parametrize("loss", ["cross_entropy", "zero_one"])
 def test_probabilities_are_rejected_as_logits(loss):
     outputs, targets = draw_batch((2, 3, 10, 4), "cross_entropy", seed=0)
-    message = "^outputs look like probabilities; allowed are logits: take their logarithm$"
+    message = "^outputs look like probabilities; allowed are logits, or probabilities with outputs_are='probabilities'$"
     with pytest.raises(ValueError, match=message):
         drop_learners(outputs.softmax(-1), targets[0], keep=1, loss=loss)
-    assert drop_learners(outputs.softmax(-1).log(), targets[0], keep=1, loss=loss).shape == (2,)
+    found = [
+        drop_learners(values, targets[0], keep=1, loss=loss, generator=torch.Generator().manual_seed(0), **options)
+        for values, options in (
+            (outputs, {}),
+            (outputs.softmax(-1).log(), {}),
+            (outputs.softmax(-1), {"outputs_are": "probabilities"}),
+        )
+    ]
+    assert found[0].shape == (2,)
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=0, atol=1e-12)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from jointens import debias, diagnose, drop_learners
+from jointens import debias, decompose, diagnose, drop_learners
 from jointens.diagnostics import as_tensor, statistics
 from jointens.theory import draw_batch
 
@@ -152,7 +152,9 @@ def test_any_array_of_numbers_keeps_its_values(values):
         (np.array(["a", "b"]), "of <U1"),
         (np.zeros(3, dtype=complex), "of complex128"),
         (np.zeros(3, dtype="M8[s]"), "of datetime64"),
-        ([[1.0, 2.0], [3.0]], "a list"),
+        (np.array([0.5, "a"], dtype=object), "a list"),
+        ([[1.0, 2.0], [3.0]], "2 arrays of different shapes, (2,), (1,); allowed is one shape for all"),
+        ([[[1.0], [2.0, 3.0]], [[4.0]]], "a list"),
         ({"outputs": [1.0]}, "a dict"),
         ("outputs", "a str"),
         (None, "a NoneType"),
@@ -224,16 +226,6 @@ def test_an_invalid_reference_is_rejected_by_name():
     assert "are all the same" in rejected(outputs, classes, reference=outputs[:1].expand(3, -1, -1))
 
 
-def test_probabilities_are_rejected_as_logits():
-    outputs, classes = draw_batch((3, 12, 4), "cross_entropy", seed=0)
-    probabilities = outputs.softmax(-1)
-    for values in (probabilities, probabilities.float(), probabilities.half(), probabilities + 2e-4):
-        assert rejected(values, classes) == "outputs look like probabilities; allowed are logits: take their logarithm"
-    for values in (probabilities.log(), probabilities + 5e-4, probabilities * 2 - 0.25):  # the last sums to 1
-        diagnose(values, classes, loss="cross_entropy")
-    diagnose(probabilities, probabilities[0], loss="squared_error")  # regression targets may be probabilities
-
-
 def test_bfloat16_learners_in_a_list():
     """numpy has no bfloat16."""
     outputs, classes = draw_batch((3, 12, 4), "cross_entropy", seed=0)
@@ -246,5 +238,103 @@ def test_bfloat16_learners_in_a_list():
 
 def test_learners_of_different_shapes_are_rejected_in_one_line():
     outputs, classes = draw_batch((3, 12, 4), "cross_entropy", seed=0)
-    message = "outputs are tensors of different shapes; allowed are tensors of one shape"
-    assert rejected([outputs[0], outputs[1, :11]], classes) == rejected([outputs[0], outputs[1, 0]], classes) == message
+    for kind in (torch.Tensor, np.asarray, pd.DataFrame):
+        learners = [kind(outputs[0]), kind(outputs[1]), kind(outputs[2, :11])]
+        message = "outputs are 3 arrays of different shapes, (12, 4), (11, 4); allowed is one shape for all"
+        assert rejected(learners, classes) == rejected(tuple(learners), classes) == message
+    different = [np.zeros((12, size)) for size in (4, 5, 6, 7)]
+    message = (
+        "reference: reference are 4 arrays of different shapes, (12, 4), (12, 5), (12, 6), …; allowed is one shape"
+    )
+    assert rejected(outputs, classes, reference=different).startswith(message.replace("reference are", "outputs are"))
+
+
+def masked(values, number):
+    mask = np.zeros(values.shape, dtype=bool)
+    mask.flat[:number] = True
+    return np.ma.masked_array(values, mask)
+
+
+def with_na(values, number):
+    frame = pd.DataFrame(values).convert_dtypes().astype("Float64")
+    frame.iloc[:number, 0] = pd.NA
+    return frame
+
+
+def test_values_that_are_missing_are_counted():
+    """What lies under a mask is a number, and would be used."""
+    outputs, classes = short_numbers((3, 12, 4)), np.arange(12) % 4
+    holes = outputs.astype(object)
+    holes[0, 0, 0] = holes[1, 2, 3] = None
+    for values, found in (
+        (masked(outputs, 7), "of float64, 7 of 144 values are missing"),
+        ([outputs[0], masked(outputs[1], 2), outputs[2]], "of float64, 2 of 48 values are missing"),
+        (holes, "of object, 2 of 144 values are missing"),
+        (holes.tolist(), "a list, 2 of 144 values are missing"),
+        (np.where(outputs > 4, np.nan, outputs).astype(object), f"of object, {(outputs > 4).sum()} of 144 values are"),
+    ):
+        message = rejected(values, classes)
+        assert message.startswith(f"outputs are {found}") and message.endswith("; allowed are numbers only")
+        with pytest.raises(ValueError, match="values are missing"):
+            debias(values)
+    frames = [with_na(learner, 2) for learner in outputs]
+    assert rejected(frames, classes).startswith("outputs are a DataFrame, 2 of 48 values are missing; allowed")
+    frames = [frame.astype("float64") for frame in frames]  # which makes NaN of them
+    message = "outputs hold NaN or infinite values, 6 of 144; allowed are finite numbers"
+    assert rejected(frames, classes) == message
+    some = pd.Series(classes, dtype="Int64")
+    some[3] = pd.NA
+    for targets, found in (
+        (some.astype(object), "a Series, 1 of 12 values are missing"),
+        (np.ma.masked_equal(classes, 2), "of int64, 3 of 12 values are missing"),
+        ([*classes[:11], None], "a list, 1 of 12 values are missing"),
+    ):
+        assert rejected(outputs, targets) == f"targets are {found}; allowed are numbers only"
+    assert rejected(outputs, some) == "targets of cross_entropy are torch.float64; allowed are integer classes"  # NaN
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of MaskedTensors")
+def test_tensors_that_do_not_hold_all_values_are_rejected():
+    outputs, classes = draw_batch((3, 12, 4), "cross_entropy", seed=0)
+    for values in (outputs.to_sparse(), torch.masked.masked_tensor(outputs, outputs > -1)):
+        assert "sparse or masked; allowed are tensors that hold all values" in rejected(values, classes)
+
+
+def test_masks_that_hide_nothing_and_objects_that_are_numbers_are_read():
+    outputs, classes, _, _ = case("cross_entropy")
+    expected = str(diagnose(outputs, classes, loss="cross_entropy"))
+    for values, targets in (
+        (masked(outputs, 0), np.ma.masked_array(classes)),
+        (outputs.astype(object), classes.astype(object)),
+        ([pd.DataFrame(learner) for learner in outputs], pd.Series(classes, dtype="Int64")),
+        ([pd.DataFrame(learner).astype("Float64") for learner in outputs], pd.Series(classes).astype(object)),
+        (np.array([*outputs, None], dtype=object)[:3], [np.int64(value) for value in classes]),
+        ([outputs[0], torch.from_numpy(outputs[1]), outputs[2].tolist()], [torch.tensor(value) for value in classes]),
+    ):
+        assert str(diagnose(values, targets, loss="cross_entropy")) == expected
+
+
+@pytest.fixture
+def default_dtype():
+    """Set torch's default type, until the test ends."""
+    before = torch.get_default_dtype()
+    yield torch.set_default_dtype
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
+def test_torchs_default_type_and_device_have_no_effect(loss, default_dtype):
+    """A tensor on the device "meta" holds no numbers: what is made there by default cannot be computed with."""
+    outputs, targets, reference, _ = case(loss)
+    found = []
+    for device, dtype in (("cpu", torch.float32), ("meta", torch.float64), ("meta", torch.float16)):
+        default_dtype(dtype)
+        with torch.device(device):
+            report = diagnose(outputs, targets, loss=loss, average="probabilities", reference=reference)
+            dropped = drop_learners(
+                outputs, targets, keep=2, repeats=3, loss=loss, generator=torch.Generator("cpu").manual_seed(0)
+            )
+            parts = decompose(torch.from_numpy(outputs), torch.from_numpy(targets), loss=loss)
+        numbers = [part.tolist() for part in parts]
+        found.append((str(report), report.frame().to_numpy().tolist(), dropped, debias(outputs).tolist(), numbers))
+    assert found[0] == found[1] == found[2]

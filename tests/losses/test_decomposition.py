@@ -2,6 +2,7 @@
 
 import functools
 
+import numpy as np
 import pytest
 import torch
 from drawing import CASES, draws
@@ -28,7 +29,7 @@ def test_ensemble_is_individual_minus_diversity(loss, average):
 def test_score_diversity_is_the_mean_kl_from_the_ensemble_and_not_negative(
     lead, num_learners, batch, num_outputs, seed
 ):
-    outputs, targets = draw_batch((*lead, num_learners, batch, num_outputs), "cross_entropy", seed)
+    outputs, targets = draw_batch((*lead, num_learners, batch, max(2, num_outputs)), "cross_entropy", seed)
     ensemble = outputs.mean(-3, keepdim=True).log_softmax(-1)
     kl = (ensemble.exp() * (ensemble - outputs.log_softmax(-1))).sum(-1).mean(-2)
     diversity = decompose(outputs, targets).diversity
@@ -47,7 +48,7 @@ def test_squared_error_diversity_is_the_variance(lead, num_learners, batch, num_
 @draws
 def test_losses_are_those_of_torch(lead, num_learners, batch, num_outputs, seed):
     """Compare individual and ensemble loss with torch's cross-entropy, one learner at a time."""
-    outputs, targets = draw_batch((num_learners, batch, num_outputs), "cross_entropy", seed)
+    outputs, targets = draw_batch((num_learners, batch, max(2, num_outputs)), "cross_entropy", seed)
     probabilities = outputs.softmax(-1)
     plain = torch.stack([cross_entropy(scores, targets, reduction="none") for scores in outputs]).mean(0)
     released = torch.stack([cross_entropy(p, targets, reduction="none") for p in probabilities]).mean(0)
@@ -125,11 +126,85 @@ def test_small_score_diversity_is_exact_and_not_negative_in_float32(scale, sprea
     assert diversity.min() > -1e-6
 
 
-def test_the_unchecked_core_runs_under_vmap():
-    outputs, targets = draw_batch((3, 4, 5, 6), "cross_entropy", seed=13)
-    core = functools.partial(decompose_unchecked, loss="cross_entropy", average="scores")
-    for mapped, plain in zip(torch.func.vmap(core)(outputs, targets), decompose(outputs, targets), strict=True):
-        torch.testing.assert_close(mapped, plain)
+@pytest.mark.parametrize("weight", [0.0, 1e-30])
+def test_the_gradient_of_weights_and_outputs_is_finite_at_weight_zero(weight):
+    """By hand, p̄ = Σ w_i p_iy / Σ w_i: the loss −log p̄ has the gradient 1 − p_iy / p̄ in w_i, as Σ w_i is 1."""
+    outputs, targets = draw_batch((3, 8, 4), "cross_entropy", seed=3)
+    outputs.requires_grad_()
+    weights = torch.tensor([weight, 0.25, 0.75], dtype=torch.float64, requires_grad=True)
+    joint = decompose(outputs, targets, average="probabilities", weights=weights).ensemble
+    gradients = torch.autograd.grad(joint.sum(), (weights, outputs))
+    p = np.exp(outputs.detach().numpy())
+    p /= p.sum(-1, keepdims=True)
+    own = p[:, np.arange(8), targets.numpy()]  # (M, B)
+    mean = np.array([weight, 0.25, 0.75]) @ own
+    np.testing.assert_allclose(joint.detach(), -np.log(mean), atol=1e-12)
+    np.testing.assert_allclose(gradients[0], (1 - own / mean).sum(1), atol=1e-10)
+    hot = np.eye(4)[targets.numpy()]
+    shares = np.array([[weight], [0.25], [0.75]]) * own / mean  # of p̄
+    np.testing.assert_allclose(gradients[1], shares[..., None] * (p - hot), atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_learner_of_weight_zero_that_is_right_alone_has_no_effect(dtype):
+    """The others are off by 2000 nats: e^2000 is infinite."""
+    outputs = torch.tensor([[[2000.0, 0.0]], [[0.0, 2000.0]]], dtype=dtype, requires_grad=True)
+    weights = torch.tensor([0.0, 1.0], dtype=dtype)
+    joint = decompose(outputs, torch.tensor([0]), average="probabilities", weights=weights).ensemble
+    joint.sum().backward()
+    assert joint.item() == 2000
+    torch.testing.assert_close(outputs.grad, torch.tensor([[[0.0, 0.0]], [[-1.0, 1.0]]], dtype=dtype))
+
+
+def runs_last(function):
+    """Map over the last axis of the outputs."""
+    return lambda outputs, targets: torch.func.vmap(function, in_dims=(-1, 0))(outputs.movedim(0, -1), targets)
+
+
+@pytest.mark.parametrize("call", [torch.func.vmap, runs_last])
+@pytest.mark.parametrize(("loss", "average"), CASES)
+@pytest.mark.parametrize("num_outputs", [1, 6])
+def test_under_vmap_it_is_what_it_is_without(call, loss, average, num_outputs):
+    outputs, targets = draw_batch((3, 4, 5, num_outputs), loss, seed=13)
+    expected = decompose(outputs, targets, loss=loss, average=average)
+    for function in (decompose, decompose_unchecked):
+        mapped = functools.partial(function, loss=loss, average=average)
+        for part, other in zip(call(mapped)(outputs, targets), expected, strict=True):
+            torch.testing.assert_close(part, other, rtol=0, atol=1e-12)
+
+
+def test_vmap_of_weights_of_probabilities_and_of_a_gradient():
+    outputs, targets = draw_batch((3, 4, 25, 6), "cross_entropy", seed=14)
+    weights = torch.tensor([[0.1, 0.2, 0.3, 0.4], [1.0, 0.0, 0.0, 0.0], [0.25] * 4], dtype=torch.float64)
+    options = {"average": "probabilities", "outputs_are": "probabilities"}
+
+    def ensemble_loss(values, classes, own_weights):
+        return decompose(values, classes, weights=own_weights, **options).ensemble.sum()
+
+    p = outputs.softmax(-1)
+    found = torch.func.vmap(torch.func.grad(ensemble_loss))(p, targets, weights)
+    given = p.clone().requires_grad_()
+    decompose(given, targets, weights=weights, **options).ensemble.sum().backward()
+    torch.testing.assert_close(found, given.grad, rtol=1e-12, atol=1e-12)
+    last = torch.func.vmap(ensemble_loss, in_dims=(0, 0, 1))(p, targets, weights.T)
+    expected = decompose(p, targets, weights=weights, **options).ensemble.sum(-1)
+    torch.testing.assert_close(last, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_one_bad_run_is_rejected_under_vmap():
+    outputs, targets = draw_batch((3, 4, 25, 6), "cross_entropy", seed=15)
+    nan, wrong, weights = outputs.clone(), targets.clone(), torch.full((3, 4), 0.25)
+    nan[1, 0, 0, 0], wrong[1, 0], weights[1] = torch.nan, 6, 0.3
+    mapped = torch.func.vmap(lambda *given: decompose(*given[:2], weights=given[2]))
+    even = torch.full((3, 4), 0.25)
+    for given, message in (
+        ((nan, targets, even), r"outputs hold NaN or infinite values, 1 of 1800"),
+        ((outputs, wrong, even), r"classes 0\.\.6; allowed are 0\.\.5"),
+        ((outputs, targets, weights), "sum 1"),
+        ((outputs.softmax(-1), targets, even), "look like probabilities"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            mapped(*given)
 
 
 @pytest.mark.parametrize("average", ["scores", "probabilities", "released"])

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from jointens import Experiment, InputError, make_learner
-from jointens.losses.decomposition import AVERAGES
+from jointens.losses import AVERAGES
 from jointens.models.ensemble import Ensemble, seeded_learners
 from jointens.models.learners import LEARNERS
 from jointens.sweeps import build

@@ -88,6 +88,7 @@ def test_an_error_is_raised_if_no_intermediate_point_is_found():
 
 @draws
 def test_released_loss_and_diversity_stay_within_their_limits(lead, num_learners, batch, num_outputs, seed):
+    num_outputs = max(2, num_outputs)  # of one output, the classes are two
     outputs, targets = draw_batch((*lead, num_learners, batch, num_outputs), "cross_entropy", seed)
     top = math.log(math.e + num_outputs - 1)
     for scale in (0.1, 1, 100):
@@ -216,7 +217,7 @@ def test_the_objective_lies_between_the_two_losses(loss, average):
 def test_the_same_objective_under_other_names(weight):
     @draws
     def check(lead, num_learners, batch, num_outputs, seed):
-        outputs, labels = draw_batch((num_learners, batch, num_outputs), "cross_entropy", seed)
+        outputs, labels = draw_batch((num_learners, batch, max(2, num_outputs)), "cross_entropy", seed)
         own = torch.stack([cross_entropy(f, labels, reduction="none") for f in outputs]).mean(0)
         modular = weight * cross_entropy(outputs.mean(0), labels, reduction="none") + (1 - weight) * own
         close(modular, joint_objective(decompose(outputs, labels), weight))
@@ -274,6 +275,7 @@ def test_beyond_one_there_is_no_lower_bound(beta, num_learners, num_outputs):
 
 @draws
 def test_the_released_objective_is_bounded_for_every_beta(lead, num_learners, batch, num_outputs, seed):
+    num_outputs = max(2, num_outputs)
     outputs, labels = draw_batch((*lead, num_learners, batch, num_outputs), "cross_entropy", seed, scale=100.0)
     parts, top = decompose(outputs, labels, average="released"), math.log(math.e + num_outputs - 1)
     for beta in (1.0, 1.5, 100.0):
