@@ -214,6 +214,14 @@ def test_results_are_opened_again_while_the_table_is_there(houses, tmp_path):
         jointens.load(results.folder, beta=1, seed=1)
 
 
+@pytest.mark.parametrize("target", [2019, "2019"])  # papermill and YAML make a number of the name
+def test_a_column_may_be_named_by_a_number(houses, target):
+    experiment = houses(table().replace("price", "2019", 1), target=target)
+    assert experiment.target == "2019" and experiment == houses(table().replace("price", "2019", 1), target="2019")
+    with pytest.raises(InputError, match=r"target is '2020', no column of houses.csv; the nearest is '2019'"):
+        on_houses(target=2020)
+
+
 def test_a_table_is_parsed_once_until_it_changes(houses, tmp_path):
     experiment = houses()
     before = _parsed.cache_info().misses
