@@ -8,16 +8,19 @@ schema.py     the JSON schema of profiles
 record.py     the record of one cell
 folder.py     the results folder
 frames.py     records as tables
+parameters.py the parameters that papermill hands to a notebook
 """
 
 from .config import Experiment
 from .folder import RELEASED, Results
 from .frames import AUTHORS_COLUMNS, authors_table
 from .keys import KeyDescription
+from .parameters import check_parameters
 from .record import CHECKPOINTS, Cell, CellRecord, History, Metrics, canonical_beta
 from .values import check_value
 
 __all__ = [
     "AUTHORS_COLUMNS", "CHECKPOINTS", "RELEASED", "Cell", "CellRecord", "Experiment", "History",
-    "KeyDescription", "Metrics", "Results", "authors_table", "canonical_beta", "check_value",
+    "KeyDescription", "Metrics", "Results", "authors_table", "canonical_beta",
+    "check_parameters", "check_value",
 ]  # fmt: skip
