@@ -7,6 +7,7 @@ augmentation.py       random crop, flip and rotation on the device
 torchvision_sets.py   CIFAR and SVHN
 uci.py                the paper's regression sets
 csv_table.py          a table of the user's own
+table_columns.py      its columns as features
 own_data.py           data that a function of the user's own returns
 imagenet.py           ImageNet in folders
 image_files.py        batches of images from files

@@ -169,8 +169,14 @@ def _own_table(name: str, target: str | None) -> Dataset:
         f"{len(inputs)} rows, {inputs.shape[1]} features, target {target}; by each seed {train} rows for training, "
         f"{val} for validation, {test} for test; all standardised on the training part"
     )
+
+    def read(*_) -> tuple[Tensor, Tensor]:
+        if table.row_numbers:  # not before: results that were trained on it are opened
+            raise InputError(table.row_numbers)
+        return inputs, targets
+
     return Dataset(
-        lambda *_: (inputs, targets), sizes, "squared_error", (inputs.shape[1],), num_outputs=1, standardise=True,
+        read, sizes, "squared_error", (inputs.shape[1],), num_outputs=1, standardise=True,
         content=table.content, notes=(summary, *table.notes),
     )  # fmt: skip
 
