@@ -7,6 +7,7 @@ identity.py   the hash that names an experiment's numbers
 schema.py     the JSON schema of profiles
 record.py     the record of one cell
 folder.py     the results folder
+preparations.py how a table of the user's own was prepared
 frames.py     records as tables
 parameters.py the parameters that papermill hands to a notebook
 """

@@ -4,6 +4,7 @@
 <out>/<tag>/cells/beta=0.2,seed=3.json   one finished cell: history, test metrics, provenance
 <out>/<tag>/cells/beta=0.2,seed=3.npz    its learners' outputs            (store_outputs)
 <out>/<tag>/cells/….safetensors          its weights at the best epoch    (save_weights)
+<out>/<tag>/preparation/seed=3.json      of a table of the user's own: see preparations.py
 <out>/<tag>/unfinished/….json, ….pt      of a cell in training: its history so far, and what it goes on from
 <out>/<tag>/unfinished/….claim, ….grid   who trains what, and which grids were asked for: see jointens.sweeps
 <out>/<tag>/results.csv                  the cells as a table with the authors' fifteen columns
@@ -31,9 +32,11 @@ from ..common import (
     remove_leftovers,
     write_atomically,
 )
+from ..data import TablePreparation
 from . import frames
 from .config import Experiment
 from .identity import NUMBERS, SOURCES, read_identity, without_place
+from .preparations import keep_preparations, read_preparation, remember
 from .record import Cell, CellRecord
 
 if TYPE_CHECKING:
@@ -98,7 +101,8 @@ class Results:
             raise InputError(f"{folder} is no results folder: it holds no experiment.yml")
         keys = read_identity(folder)
         for key, source in SOURCES.items():
-            if fingerprint := keys.pop(source, None):
+            fingerprint = keys.pop(source, None)
+            if fingerprint and not remember(folder, f"{keys.get(key)}", fingerprint):
                 check_unchanged(f"{keys.get(key)}", fingerprint, where=str(folder))
         numbers = RELEASED if keys.pop("numbers", None) == RELEASED else NUMBERS
         files = [path for part in ("cells", "unfinished") for path in folder.glob(f"{part}/*.json")]
@@ -122,6 +126,7 @@ class Results:
             if not file.exists():
                 content = {**self._identity, "hash": self.experiment.hash}
                 write_atomically(file, dump_yaml(content).encode())
+            keep_preparations(self.folder, self.experiment)
         except OSError as error:
             raise InputError(f"cannot write results to {self.folder}: {error.strerror}") from error
 
@@ -229,6 +234,14 @@ class Results:
             InputError: they were not stored, or the file is damaged.
         """
         return read_npz(self.path(cell, ".npz"))
+
+    def preparation(self, seed: int) -> TablePreparation:
+        """How rows of the user's own table become inputs, and outputs values in its units, as a seed has it.
+
+        Raises:
+            InputError: the data set is no `csv:PATH`, or the folder does not keep it and the table is not there.
+        """
+        return read_preparation(self.folder, self.experiment, seed)
 
     # ---- tables
 
