@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST_ROWS = 10
+FEW_VALUES = 10  # so many different whole numbers may be classes
 SEPARATORS = (",", ";", "\t")
 NAMELESS = r"(Unnamed: \d+(\.\d+)?)?"  # as pandas writes its row numbers, and names them when it reads them again
 
@@ -83,13 +84,18 @@ def _parsed(path: Path, _time: int, _size: int, target: str | None) -> Table:
     notes: Notes = defaultdict(list)
     if len(rows) < len(frame):
         notes["rows without a target are left out"] = [f"{len(frame) - len(rows)}"]
-    regression = "csv: tables are for regression, and the target is a column of numbers, not of classes"
+    regression = (
+        "csv: tables are for regression, and the target is a column of numbers; for classes write a function, "
+        "import:MODULE:FUNCTION"
+    )
     line = f"{file}, line"
     targets = parse_numbers(line, rows[target], regression if is_categorical(rows[target]) else None)
     if (targets == targets[0]).all():
         raise InputError(
             f"{file}: the target {target} is {targets[0]:g} in all {len(targets)} rows; allowed is one that varies"
         )
+    if len(different := np.unique(targets)) <= FEW_VALUES and not (different % 1).any():
+        notes["whole numbers of the target are values to predict, not classes"] = [f"{value:g}" for value in different]
     columns, features = [], []
     for name in frame.columns.drop(target):
         columns.append(describe_column(line, rows[name], notes))

@@ -1,15 +1,15 @@
 """An experiment, its name and its results folder: what is to be trained, and where what was trained lies.
 
-keys.py       the keys of an experiment: type, default, range, meaning
-values.py     values as users write them, read and checked
-config.py     `Experiment`: the keys together, and what follows from them
-identity.py   the hash that names an experiment's numbers
-schema.py     the JSON schema of profiles
-record.py     the record of one cell
-folder.py     the results folder
-preparations.py how a table of the user's own was prepared
-frames.py     records as tables
-parameters.py the parameters that papermill hands to a notebook
+keys.py           the keys of an experiment: type, default, range, meaning
+values.py         values as users write them, read and checked
+config.py         `Experiment`: the keys together, and what follows from them
+identity.py       the hash that names an experiment's numbers
+schema.py         the JSON schema of profiles
+record.py         the record of one cell
+folder.py         the results folder
+preparations.py   how a table of the user's own was prepared
+frames.py         records as tables
+parameters.py     the parameters that papermill hands to a notebook
 """
 
 from .config import Experiment

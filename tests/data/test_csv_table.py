@@ -141,6 +141,21 @@ def test_notes_are_shown_once_when_something_is_trained(houses, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("prices", "note"),
+    [
+        (["0", "1"], "whole numbers of the target are values to predict, not classes: 0, 1"),
+        (["3.0", "1", "2"], "whole numbers of the target are values to predict, not classes: 1, 2, 3"),
+        (["0.5", "1", "2"], None),
+        ([str(price) for price in range(11)], None),
+    ],
+)
+def test_a_note_tells_that_classes_written_as_numbers_are_values(houses, prices, note):
+    changed = {f"price_{row}": prices[row % len(prices)] for row in range(ROWS)}
+    told = [line for line in houses(table(**changed)).about_data.notes if "classes" in line]
+    assert told == ([note] if note else [])
+
+
 def test_many_columns_are_listed_in_short(houses):
     columns = [f"c{number}" for number in range(30)]
     lines = [",".join([*columns, "y"])] + [",".join(["5"] * 30 + [str(row)]) for row in range(12)]

@@ -19,7 +19,10 @@ NO_NUMBER = "is no number; correct it, or leave it empty; remove the column if i
 COMMA = "'12,5' is no number; write a decimal point, and nothing between thousands"
 INFINITE = "is not finite; allowed are numbers up to 1e+30"
 TEXTS = "allowed are at most 50, and some more than once: remove the column if it holds names, dates or remarks"
-REGRESSION = "is no number; csv: tables are for regression, and the target is a column of numbers, not of classes"
+REGRESSION = (
+    "is no number; csv: tables are for regression, and the target is a column of numbers; "
+    "for classes write a function, import:MODULE:FUNCTION"
+)
 ROW_NUMBERS = "give it one, or remove it (pandas writes its row numbers so)"
 UTF8 = "it is not UTF-8 text; save the table as UTF-8"
 COMMAS = {f"area_{row}": "12,5" for row in range(ROWS)}
