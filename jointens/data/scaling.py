@@ -44,5 +44,5 @@ class Scaling:
         return ((targets - self.target_mean) / self.target_std).float()
 
     def values(self, outputs: Tensor) -> Tensor:
-        """Scale outputs back into the units of the targets; the type of the targets, of which float64 is usual."""
+        """Scale outputs back into the units of the targets; returns the type of `target_mean`."""
         return outputs.to(self.target_mean) * self.target_std + self.target_mean

@@ -126,7 +126,8 @@ class Results:
             if not file.exists():
                 content = {**self._identity, "hash": self.experiment.hash}
                 write_atomically(file, dump_yaml(content).encode())
-            keep_preparations(self.folder, self.experiment)
+            if not self.converted:  # there are weights to predict with
+                keep_preparations(self.folder, self.experiment)
         except OSError as error:
             raise InputError(f"cannot write results to {self.folder}: {error.strerror}") from error
 

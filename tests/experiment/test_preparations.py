@@ -67,6 +67,7 @@ def test_what_needs_no_table_works_without_it(trained, tmp_path, capsys):
         }
         assert results.folder == folder and (there or seen == before)
         before = seen
+    assert main(["convert", str(folder), str(tmp_path / "theirs")]) == 0
     experiment = dataclasses.replace(results.experiment, out=str(folder.parent), tag=folder.name)
     assert jointens.run(experiment, progress=False).tests().to_csv() == before["tests"]  # nothing is missing
     files = sorted(folder.rglob("*"))
