@@ -14,7 +14,7 @@ print(jointens.diagnose(outputs, targets, loss="cross_entropy"))    # is it coll
 from .analysis import StoredOutputs, stored_outputs
 from .common import InputError
 from .diagnostics import Report, debias, diagnose, drop_learners
-from .experiment import Cell, Experiment, Results
+from .experiment import Cell, Experiment, Results, check_parameters
 from .losses import (
     Decomposition,
     Divergence,
@@ -25,11 +25,12 @@ from .losses import (
     joint_objective,
 )
 from .models import Ensemble, make_learner
-from .sweeps import load, run
+from .sweeps import load, predict, run
 
 __version__ = "0.1.0"
 __all__ = [
     "Cell", "Decomposition", "Divergence", "Ensemble", "Experiment", "InputError", "Report",
-    "Results", "StoredOutputs", "bregman_mean", "debias", "decompose", "decompose_bregman", "diagnose", "drop_learners",
-    "ensemble_output", "joint_objective", "load", "make_learner", "run", "stored_outputs",
+    "Results", "StoredOutputs", "bregman_mean", "check_parameters", "debias", "decompose", "decompose_bregman",
+    "diagnose", "drop_learners", "ensemble_output", "joint_objective", "load", "make_learner", "predict", "run",
+    "stored_outputs",
 ]  # fmt: skip

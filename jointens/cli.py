@@ -41,20 +41,22 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse_keys(words: Sequence[str], program: str) -> dict[str, str]:
-    """Parse `key=value` words; the last value of a key wins.
+    """Parse `key=value` words.
 
     Args:
         words: what stands on the command line.
         program: whose help the message names.
 
     Raises:
-        InputError: a word has no equals sign.
+        InputError: a word has no equals sign, or a key is given twice.
     """
     keys = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
             raise InputError(f"{word!r} is no key=value (see {program} --help)")
+        if name in keys:
+            raise InputError(f"{name} is given twice, as {keys[name]!r} and as {value!r}; allowed is one value")
         keys[name] = value
     return keys
 

@@ -38,6 +38,7 @@ from jointens import diagnostics, theory
 from jointens.analysis import over_beta, sweep_diagnostics
 from jointens.reports import diagnostics as figures
 
+jointens.check_parameters(globals())
 source = released or saved
 if source is None:
     source = jointens.run(jointens.Experiment.from_profile(profile))

@@ -45,6 +45,7 @@ from jointens.common import generator
 from jointens.reports import flow_slider
 from jointens.reports import theory as figures
 
+jointens.check_parameters(globals())
 torch.set_default_dtype(torch.float64)
 
 objective = jointens.joint_objective

@@ -32,6 +32,7 @@ from jointens import theory
 from jointens.analysis import sweep_diagnostics
 from jointens.reports import diagnostics as figures
 
+jointens.check_parameters(globals())
 source = released or saved
 if source is None:
     source = jointens.run(jointens.Experiment.from_profile(profile))

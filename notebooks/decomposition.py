@@ -57,6 +57,7 @@ import jointens
 from jointens import losses, theory
 from jointens.reports import theory as figures
 
+jointens.check_parameters(globals())
 torch.set_default_dtype(torch.float64)
 
 

@@ -33,6 +33,7 @@ from jointens.analysis import sweep_diagnostics
 from jointens.reports import diagnostics as figures
 from jointens.reports import tables
 
+jointens.check_parameters(globals())
 source = released or saved
 if source is None:
     source = jointens.run(jointens.Experiment.from_profile(profile))

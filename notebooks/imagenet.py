@@ -77,10 +77,8 @@ from myst_nb import glue
 import jointens
 from jointens.reports import beta_sweep, imagenet, published, table1
 
-if saved:
-    results = jointens.Results.at(saved)
-else:
-    results = jointens.run(jointens.Experiment.from_namespace(globals()))
+asked = jointens.Experiment.from_namespace(globals())
+results = jointens.Results.at(saved) if saved else jointens.run(asked)
 experiment = dataclasses.replace(results.experiment, data_root=data_root)
 
 # %% [markdown]

@@ -41,6 +41,7 @@ from sklearn.neural_network import MLPRegressor
 
 import jointens
 
+jointens.check_parameters(globals())
 outputs = []
 for number in range(10):
     learner = MLPRegressor(

@@ -37,7 +37,7 @@
 
 # %% tags=["parameters"]
 dataset = "diabetes"
-target = None  # the column to predict, of a table of your own: dataset = "csv:PATH"
+target = None  # the column to predict, of a table of your own, csv:PATH
 data_root = None  # of the paper's sets: the folder that holds tabular/
 base_learner = "MLP"
 hidden = [64, 64]

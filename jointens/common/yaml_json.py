@@ -127,14 +127,22 @@ def read_json_object(file: Path) -> dict[str, Any]:
     """Read a JSON file of one object.
 
     Raises:
-        InputError: it cannot be read, is not JSON, or holds something else.
+        InputError: it cannot be read, is not JSON, gives a key twice, or holds something else.
     """
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_each_key_once)
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{file} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise InputError(f"{file} holds a {type(value).__name__}; allowed is an object of keys and values")
+    return value
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"a second value for the key {next(n for n in names if names.count(n) > 1)!r}")
     return value

@@ -1,8 +1,4 @@
-"""Reads `csv:PATH`, a regression table of the user's own, into features and targets.
-
-A column holds numbers, true and false (1 and 0), or texts (one-hot, one feature for each text). A note records each
-change made to the table; anything ambiguous is an error.
-"""
+"""Reads `csv:PATH`, a regression table of the user's own, into features and targets."""
 
 from __future__ import annotations
 
@@ -18,27 +14,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..common import LARGEST, InputError, fingerprint_of, table_path
+from ..common import InputError, fingerprint_of, table_path
+from .table_columns import (
+    MISSING,
+    Column,
+    Notes,
+    describe_column,
+    first_count,
+    is_categorical,
+    note_values,
+    parse_numbers,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST_ROWS = 10
-MOST_TEXTS = 50  # per column: more are names, dates or free text, for which one-hot features are useless
+FEW_VALUES = 10  # so many different whole numbers may be classes
 SEPARATORS = (",", ";", "\t")
-# pandas' words for a missing entry. Not given to read_csv, which compares them before spaces are stripped.
-MISSING = (
-    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-    "NULL", "NaN", "None", "n/a", "nan", "null",
-)  # fmt: skip
 NAMELESS = r"(Unnamed: \d+(\.\d+)?)?"  # as pandas writes its row numbers, and names them when it reads them again
-# No library tells numbers in disguise from categories, so these patterns do.
-COMMA = r"[+-]?\d+(,\d+)+"  # 12,5 or 1,000: ambiguous
-NUMBERLIKE = (  # also 5 %, $3.50, 1 000, a true minus, and dates of digits: not categories
-    r"[+\-−$€£¥\s]*\d+([.,'\s]\d{3})*([.,]\d+)?\s*[%$€£¥]?"
-    r"|(\d{4}([-/.])\d{1,2}\4\d{1,2}|\d{1,2}([-/.])\d{1,2}\5\d{2,4})([T\s][\d:.]+Z?)?"
-)
-MARK = r"[\W_]+|[<>≤≥~≈]=?\s*\d+([.,]\d+)?"  # ? or <1.2, which among numbers stands for one that is not known
 
 
 class Table(NamedTuple):
@@ -48,6 +42,8 @@ class Table(NamedTuple):
     targets: np.ndarray  # (N,), float64
     content: str  # fingerprint of the file
     notes: tuple[str, ...]  # changes made to the table
+    columns: tuple[Column, ...]  # whose features, side by side, are the inputs
+    row_numbers: str | None  # why nothing is trained: a column tells how the rows were sorted, perhaps by the target
 
 
 def read_table(name: str, target: str | None) -> Table:
@@ -85,18 +81,47 @@ def _parsed(path: Path, _time: int, _size: int, target: str | None) -> Table:
     rows = frame[frame[target].notna()]
     if len(rows) < FEWEST_ROWS:
         raise InputError(f"{file} has {len(rows)} rows with a {target}; allowed are at least {FEWEST_ROWS}")
-    notes: dict[str, list[str]] = defaultdict(list)
+    notes: Notes = defaultdict(list)
     if len(rows) < len(frame):
         notes["rows without a target are left out"] = [f"{len(frame) - len(rows)}"]
-    regression = "csv: tables are for regression, and the target is a column of numbers, not of classes"
-    targets = _numbers(file, rows[target], regression if _is_categorical(rows[target]) else None)
+    regression = (
+        "csv: tables are for regression, and the target is a column of numbers; for classes write a function, "
+        "import:MODULE:FUNCTION"
+    )
+    line = f"{file}, line"
+    targets = parse_numbers(line, rows[target], regression if is_categorical(rows[target]) else None)
     if (targets == targets[0]).all():
         raise InputError(
             f"{file}: the target {target} is {targets[0]:g} in all {len(targets)} rows; allowed is one that varies"
         )
-    features = [feature for name in frame if name != target for feature in _features(file, rows[name], notes)]
+    if len(different := np.unique(targets)) <= FEW_VALUES and not (different % 1).any():
+        notes["whole numbers of the target are values to predict, not classes"] = [f"{value:g}" for value in different]
+    columns, features = [], []
+    for name in frame.columns.drop(target):
+        columns.append(describe_column(line, rows[name], notes))
+        features.append(columns[-1].features(line, rows[name]))
+        if columns[-1].kind != "text":
+            note_values(name, features[-1][:, 0], notes)
+    numbers = [column.name for column in columns if column.kind == "number"] if len(columns) > 1 else []
+    row_numbers = _row_numbers(file, frame.dropna(how="all")[numbers], notes)
     described = tuple(f"{change}: {_listed(names)}" for change, names in notes.items())
-    return Table(np.stack(features, axis=1), targets, fingerprint_of(content), described)
+    inputs = np.concatenate(features, axis=1)
+    return Table(inputs, targets, fingerprint_of(content), described, tuple(columns), row_numbers)
+
+
+def _row_numbers(file: str, frame: pd.DataFrame, notes: Notes) -> str | None:
+    """Describe a column that counts the rows from 0 or 1, if there is one; note others that may count them."""
+    found = None
+    for name in frame:
+        first = first_count(frame[name])
+        if first in (0, 1):
+            what = (
+                f"column {name!r} counts the rows, from {first} to {first + len(frame) - 1}, in whatever order they are"
+            )
+            found = found or f"{file}: {what}; remove it, or write {first}.0 for {first} if it is a quantity"
+        elif first is not None:
+            notes["columns that count up by one, perhaps the rows"].append(name)
+    return found
 
 
 def _read(file: str, content: bytes) -> pd.DataFrame:
@@ -149,82 +174,6 @@ def _separator(text: str) -> str:
     first_two = [line for line in text.split("\n") if line.strip()][:2]
     lines = [re.sub(r'"[^"]*"', "", line) for line in first_two]
     return max(SEPARATORS, key=lambda mark: (min(line.count(mark) for line in lines), lines[0].count(mark)))
-
-
-def _error(file: str, entries: pd.Series, where: np.ndarray, problem: str) -> InputError:
-    """Make the error about the first of the entries that are not allowed."""
-    line, value = entries.index[where][0], entries[where].iloc[0]
-    value = value if len(value) <= 40 else f"{value[:40]}…"
-    return InputError(f"{file}, line {line}, column {entries.name!r}: {value!r} {problem}")
-
-
-def _parse(entries: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Return the entries as numbers `(N,)`, NaN for a text or a missing one, and a mask `(N,)` of the texts."""
-    import pandas as pd
-
-    numbers = pd.to_numeric(entries, errors="coerce").to_numpy(dtype=float, copy=True)
-    return numbers, np.isnan(numbers) & entries.notna().to_numpy()
-
-
-def _numbers(file: str, entries: pd.Series, advice: str | None = None) -> np.ndarray:
-    """Return the entries as numbers `(N,)`, NaN where one is missing.
-
-    Raises:
-        InputError: an entry is a text, which gets the `advice`, or is too large.
-    """
-    numbers, texts = _parse(entries)
-    if texts.any():
-        if re.fullmatch(COMMA, entries[texts].iloc[0]):
-            advice = "write a decimal point, and nothing between thousands"
-        advice = advice or "correct it, or leave it empty; remove the column if it holds dates"
-        raise _error(file, entries, texts, f"is no number; {advice}")
-    if (large := np.abs(numbers) > LARGEST).any():
-        raise _error(file, entries, large, f"is not finite; allowed are numbers up to {LARGEST:g}")
-    return numbers
-
-
-def _is_categorical(entries: pd.Series) -> bool:
-    """Return True if at least half of the entries are texts that are not meant as numbers."""
-    numbers, is_text = _parse(entries)
-    texts, varied = entries[is_text], len(np.unique(numbers[~np.isnan(numbers)])) > 1
-    numberlike = entries.count() - len(texts) + texts.str.fullmatch(NUMBERLIKE).sum()
-    marks = texts.str.fullmatch(MARK).sum() if varied else 0
-    return entries.count() > 0 and 2 * numberlike <= entries.count() - marks
-
-
-def _features(file: str, entries: pd.Series, notes: dict[str, list[str]]) -> list[np.ndarray]:
-    """Return the features, each `(N,)`, that stand for a column."""
-    truths = entries.str.lower().map({"true": 1.0, "false": 0.0})
-    if truths.count() == entries.count() > 0:
-        notes["true and false are 1 and 0"].append(entries.name)
-        values = truths.to_numpy(dtype=float, copy=True)
-    elif _is_categorical(entries):
-        return _one_hot(file, entries, notes)
-    else:
-        values = _numbers(file, entries)
-    present = values[~np.isnan(values)]
-    if len(np.unique(present)) <= 1:
-        notes["columns of one value stay at 0"].append(entries.name)
-    elif absent := len(values) - len(present):
-        notes["missing numbers become the training part's mean"].append(f"{entries.name} ({absent})")
-    return [values]
-
-
-def _one_hot(file: str, entries: pd.Series, notes: dict[str, list[str]]) -> list[np.ndarray]:
-    import pandas as pd
-
-    missing = entries.isna()
-    dummies = pd.get_dummies(entries, dummy_na=bool(missing.any()), dtype=float)  # sorted; the missing text comes last
-    kinds = dummies.shape[1]
-    if kinds > MOST_TEXTS or kinds == len(entries):
-        problem = f"is one of {kinds} different texts in {len(entries)} rows; allowed are at most {MOST_TEXTS}"
-        advice = "and some more than once: remove the column if it holds names, dates or remarks"
-        raise _error(file, entries, ~missing, f"{problem}, {advice}")
-    if kinds == 1:
-        notes["columns of one value stay at 0"].append(entries.name)
-    described = f"{entries.name} ({kinds}{', one for none' if missing.any() else ''})"
-    notes["texts become a column each"].append(described)
-    return list(dummies.to_numpy().T)
 
 
 def _listed(names: Iterable[str], most: int = 20) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..common import CSV, IMPORT, InputError, load_function
+from ..common import CSV, IMPORT, InputError, load_function, table_path
 from .augmentation import Augmentation, Pixels
 from .csv_table import read_table
 from .imagenet import read_folders
@@ -161,18 +162,48 @@ def known_dataset(name: str, target: str | None = None) -> Dataset:
     return _own_function(name) if name.startswith(IMPORT) else DATASETS[name]
 
 
+_remembered: dict[tuple[str, str], Dataset] = {}  # by name and target: tables that were not there
+
+
+def remember_table(name: str, target: str, *, num_rows: int, num_features: int, content: str) -> None:
+    """Let `known_dataset` describe a table while its file is not there, for results that were trained on it.
+
+    Its rows cannot be read. If the file is there again, it is read as any other.
+
+    Args:
+        name: `csv:PATH`.
+        target: the column to predict.
+        num_rows: with a target.
+        num_features: of the inputs.
+        content: the fingerprint of the file.
+    """
+    _remembered[name, target] = _table_set(lambda *_: read_table(name, target), num_rows, num_features, content)
+
+
+def _table_set(read: Callable[..., tuple], num_rows: int, num_features: int, content: str) -> Dataset:
+    return Dataset(
+        read, _fifths(num_rows), "squared_error", (num_features,), num_outputs=1, standardise=True, content=content
+    )
+
+
 def _own_table(name: str, target: str | None) -> Dataset:
+    if (name, target) in _remembered and not os.path.exists(table_path(name)):
+        return _remembered[name, target]
     table = read_table(name, target)
     inputs, targets = torch.from_numpy(table.inputs), torch.from_numpy(table.targets)  # (N, D), (N,), float64
-    train, val, test = sizes = _fifths(len(inputs))
+
+    def read(*_) -> tuple[Tensor, Tensor]:
+        if table.row_numbers:  # not before: results that were trained on it are opened
+            raise InputError(table.row_numbers)
+        return inputs, targets
+
+    dataset = _table_set(read, *inputs.shape, table.content)
+    train, val, test = dataset.sizes
     summary = (
         f"{len(inputs)} rows, {inputs.shape[1]} features, target {target}; by each seed {train} rows for training, "
         f"{val} for validation, {test} for test; all standardised on the training part"
     )
-    return Dataset(
-        lambda *_: (inputs, targets), sizes, "squared_error", (inputs.shape[1],), num_outputs=1, standardise=True,
-        content=table.content, notes=(summary, *table.notes),
-    )  # fmt: skip
+    return dataclasses.replace(dataset, notes=(summary, *table.notes))
 
 
 def _own_function(name: str) -> Dataset:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..common import InputError, default_data_root, expanded, generator, short_name
 from .imagenet import ImageFiles
 from .registry import Dataset, known_dataset
+from .scaling import Scaling
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Data:
     train: Split | ImageFiles
     val: Split | ImageFiles
     test: Split | ImageFiles
+    scaling: Scaling | None = None
+    """How inputs and targets were standardised; None if they were not."""
 
 
 @dataclass(frozen=True)
@@ -234,22 +237,11 @@ def _interleaved(classes: Tensor) -> Tensor:
 
 
 def _standardised(data: Data) -> Data:
-    """Scale to zero mean and unit standard deviation on the training part, targets too; returns float32.
-
-    A missing number becomes the training part's mean, 0. A column that is constant in the training part is 0 in every
-    part, since nothing can be learnt from it.
-    """
-    known = ~data.train.inputs.isnan()
-    mean = data.train.inputs.nan_to_num().sum(0) / known.sum(0).clamp(min=1)  # (D,)
-    parts = [torch.where(part.inputs.isnan(), mean, part.inputs) for part in (data.train, data.val, data.test)]
-    std = parts[0].std(0, correction=0)
-    varies = parts[0].amax(0) > parts[0].amin(0)  # exactly, which the deviation of equal numbers is not
-    inputs = [torch.where(varies, (part - mean) / torch.where(varies, std, 1), 0).float() for part in parts]
-
-    centre, spread = data.train.targets.mean(), data.train.targets.std(correction=0)
-    spread = torch.where(spread > 0, spread, 1)
-    targets = [((part.targets - centre) / spread).float() for part in (data.train, data.val, data.test)]
-    return Data(*(Split(*part) for part in zip(inputs, targets, strict=True)))
+    scaling = Scaling.of(data.train.inputs, data.train.targets)
+    parts = (
+        Split(scaling.inputs(part.inputs), scaling.targets(part.targets)) for part in (data.train, data.val, data.test)
+    )
+    return Data(*parts, scaling=scaling)
 
 
 def _with_label_noise(targets: Tensor, request: Request, seed: int, part: str) -> Tensor:

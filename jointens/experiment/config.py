@@ -22,6 +22,7 @@ from ..models import Learner, check_learner, known_learner
 from ..training import switches_of
 from .identity import NUMBERS, SOURCES, default_tag, hash_of
 from .keys import KEYS, Keys
+from .parameters import check_parameters
 from .record import Cell
 from .values import errors_in_one_line
 
@@ -82,9 +83,10 @@ class Experiment(Keys):
     def from_namespace(cls, namespace: Mapping[str, Any]) -> Experiment:
         """Make an experiment from a notebook's variables that are keys: `Experiment.from_namespace(globals())`.
 
-        papermill hands misspelt parameters over as it finds them; so a plain variable whose name is nearly a key's is
-        refused, others are left alone.
+        A plain variable whose name is nearly a key's is refused, others are left alone. Of what papermill hands over,
+        everything is refused that is neither a key nor a parameter of the notebook.
         """
+        check_parameters(namespace, cls.names())
         plain = (int, float, str, list, tuple, dict, type(None))
         for name, value in namespace.items():
             if name in cls.names() or name.startswith("_") or not isinstance(value, plain):

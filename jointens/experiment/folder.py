@@ -4,6 +4,7 @@
 <out>/<tag>/cells/beta=0.2,seed=3.json   one finished cell: history, test metrics, provenance
 <out>/<tag>/cells/beta=0.2,seed=3.npz    its learners' outputs            (store_outputs)
 <out>/<tag>/cells/….safetensors          its weights at the best epoch    (save_weights)
+<out>/<tag>/preparation/seed=3.json      of a table of the user's own: see preparations.py
 <out>/<tag>/unfinished/….json, ….pt      of a cell in training: its history so far, and what it goes on from
 <out>/<tag>/unfinished/….claim, ….grid   who trains what, and which grids were asked for: see jointens.sweeps
 <out>/<tag>/results.csv                  the cells as a table with the authors' fifteen columns
@@ -12,7 +13,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -33,10 +33,13 @@ from ..common import (
     write_atomically,
     writing,
 )
+from ..data import TablePreparation
 from . import frames
 from .config import Experiment
 from .identity import NUMBERS, SOURCES, read_identity, without_place
+from .preparations import keep_preparations, read_preparation, remember
 from .record import Cell, CellRecord
+from .record_reader import RecordReader
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +71,7 @@ class Results:
         self.experiment = experiment
         self._identity = experiment.identity() | {"numbers": numbers}
         self._mark = RELEASED if numbers == RELEASED else experiment.hash  # of each cell
-        self._known: dict[Path, tuple] = {}  # records that were read, by file, with what its status was then
+        self._reader = RecordReader(self._mark, converted=self.converted)
         out = expanded(experiment.out) if experiment.out else default_out()
         self.folder = Path(folder) if folder is not None else out / experiment.name
         try:
@@ -101,7 +104,8 @@ class Results:
             raise InputError(f"{folder} is no results folder: it holds no experiment.yml")
         keys = read_identity(folder)
         for key, source in SOURCES.items():
-            if fingerprint := keys.pop(source, None):
+            fingerprint = keys.pop(source, None)
+            if fingerprint and not remember(folder, f"{keys.get(key)}", fingerprint):
                 check_unchanged(f"{keys.get(key)}", fingerprint, where=str(folder))
         numbers = RELEASED if keys.pop("numbers", None) == RELEASED else NUMBERS
         files = [path for part in ("cells", "unfinished") for path in folder.glob(f"{part}/*.json")]
@@ -125,6 +129,8 @@ class Results:
             if not file.exists():
                 content = {**self._identity, "hash": self.experiment.hash}
                 write_atomically(file, dump_yaml(content).encode())
+            if not self.converted:  # there are weights to predict with
+                keep_preparations(self.folder, self.experiment)
 
     # ---- cells
 
@@ -140,27 +146,7 @@ class Results:
         Raises:
             InputError: its file is damaged, or of another experiment.
         """
-        return self._read(self.path(cell))
-
-    def _read(self, path: Path) -> CellRecord:
-        """Read a record once, and again if its file has changed: every table and figure asks for all of them."""
-        try:
-            stat = path.stat()
-            status = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
-            if path in self._known and self._known[path][0] == status:
-                return self._known[path][1]
-            content = json.loads(path.read_text(encoding="utf-8"))
-            record = CellRecord.from_dict(content) if content["experiment"] == self._mark else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            record = None
-        if record is None:
-            raise InputError(
-                f"{path} is damaged or of another experiment; remove it, and the same command trains it again"
-            )
-        if record.diverged and not self.converted:  # also if it was written before that had a meaning
-            record = dataclasses.replace(record, best_epoch=0, test=dict.fromkeys(record.test))
-        self._known[path] = status, record
-        return record
+        return self._reader.read(self.path(cell))
 
     def write(
         self,
@@ -219,7 +205,7 @@ class Results:
     def unfinished_records(self) -> list[CellRecord]:
         """The records of the experiment's cells in training, whose tests are null, in the order of its grid."""
         paths = [self.unfinished_path(cell) for cell in self.experiment.cells if not self.is_done(cell)]
-        return [self._read(path) for path in paths if path.exists()]
+        return [self._reader.read(path) for path in paths if path.exists()]
 
     def records(self) -> list[CellRecord]:
         """The records of the experiment's finished cells, in the order of its grid."""
@@ -227,7 +213,7 @@ class Results:
 
     def all_records(self) -> list[CellRecord]:
         """Every finished cell in the folder, of this grid or of another, sorted by β and seed."""
-        records = [self._read(path) for path in (self.folder / "cells").glob("*.json")]
+        records = [self._reader.read(path) for path in (self.folder / "cells").glob("*.json")]
         return sorted(records, key=lambda record: record.cell)
 
     def diverged(self) -> dict[Cell, int]:
@@ -250,6 +236,14 @@ class Results:
             InputError: they were not stored, or the file is damaged.
         """
         return read_npz(self.path(cell, ".npz"))
+
+    def preparation(self, seed: int) -> TablePreparation:
+        """How rows of the user's own table become inputs, and outputs values in its units, as a seed has it.
+
+        Raises:
+            InputError: the data set is no `csv:PATH`, or the folder does not keep it and the table is not there.
+        """
+        return read_preparation(self.folder, self.experiment, seed)
 
     # ---- tables
 

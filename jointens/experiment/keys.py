@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic.dataclasses import dataclass
 
 from ..common import CSV, IMPORT, PRECISIONS, InputError, absolute_name, dump_yaml
@@ -34,6 +43,11 @@ def _whole_if_whole(number: float) -> float:
     return int(number) if number == int(number) else number
 
 
+def _text_of_number(name: Any) -> Any:
+    """Turn a number into its text: a column may be named 2019, which YAML and papermill read as a number."""
+    return str(name) if type(name) in (int, float) else name
+
+
 def _check_folder_name(tag: str) -> str:
     if set(tag) & set("/\\") or tag in (".", "..") or len(tag) > 100:
         raise InputError(f"tag is {tag!r}; allowed is a folder's name without a path separator")
@@ -42,6 +56,7 @@ def _check_folder_name(tag: str) -> str:
 
 Positive = Annotated[int, Field(ge=1)]
 Place = Annotated[str, AfterValidator(_check_printable)]
+Column = Annotated[str, BeforeValidator(_text_of_number), WithJsonSchema({"type": ["string", "number"]})]
 Table = Annotated[str, Field(pattern=f"^{CSV}", examples=[f"{CSV}PATH"]), AfterValidator(absolute_name)]
 # The pattern stands next to the plain type: behind a validator it is checked, but left out of the JSON schema.
 OwnFunction = Annotated[
@@ -70,7 +85,7 @@ class Keys:
         "digits", description="data set, a table of your own, or a function that is called with each seed and returns "
         "train, val and test, each (inputs, targets)"
     )  # fmt: skip
-    target: str | None = Field(None, description="column to predict, of csv:PATH")
+    target: Column | None = Field(None, description="column to predict, of csv:PATH")
     train_size: int | None = Field(None, ge=1, description="training examples; none: all of the training part")
     val_size: int | None = Field(None, ge=1, description="validation examples; none: all")
     test_size: int | None = Field(None, ge=1, description="test examples; none: all")

@@ -36,8 +36,14 @@ class Cell(NamedTuple):
 
 
 def canonical_beta(beta: float) -> float:
-    """Round β to the twelve digits that its cell's file name has; −0 becomes 0."""
-    return float(f"{beta:.12g}") + 0.0
+    """Round β to the twelve digits that its cell's file name has, a float32 to the six that it has; −0 becomes 0.
+
+    So 0.6 of a float32 array, which is 0.60000002384…, is 0.6, and names the same cell.
+    """
+    rounded = float(f"{beta:.12g}")
+    if rounded != beta and beta == float(np.float32(beta)):
+        rounded = float(f"{beta:.6g}")
+    return rounded + 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

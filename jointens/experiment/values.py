@@ -58,7 +58,7 @@ def read_value(value: Any, annotation: Any) -> Any:
         value = os.fspath(value)
     if tuple not in kinds:
         return _read_scalar(value, kinds)
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
+    if isinstance(value, Iterable) and getattr(value, "ndim", 1) and not isinstance(value, (str, bytes, Mapping)):
         return tuple(_read_scalar(entry, kinds) for entry in value)
     value = _read_scalar(value, kinds)
     return value if int in _kinds(annotation, entries=False) else (value,)

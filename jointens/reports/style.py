@@ -34,7 +34,7 @@ AVERAGE_NAMES = {
 X_LABELS = {"epoch": "epoch", "step": "training step"}
 
 STAMP_LENGTH = 140  # characters below a figure of the book's width
-FOOTER = {"fontsize": 7.5, "color": DARK_GREY}
+FOOTER = {"fontsize": 7.5, "color": DARK_GREY, "parse_math": False}  # a file's name may hold dollar signs
 RC = {
     "font.size": 10,
     "axes.titlesize": 10.5,

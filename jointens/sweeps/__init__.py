@@ -26,11 +26,11 @@ from .build import (
     stack_size,
 )
 from .progress import describe_diverged, describe_progress
-from .saved import load
+from .saved import load, predict
 from .stack import OutOfTime
 from .sweep import run
 
 __all__ = [
     "OutOfTime", "describe_diverged", "describe_progress", "load", "load_data", "make_ensemble", "make_learner",
-    "make_loader", "make_schedule", "make_trainer", "num_parameters", "run", "stack_size",
+    "make_loader", "make_schedule", "make_trainer", "num_parameters", "predict", "run", "stack_size",
 ]  # fmt: skip

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
 
 from ..common import InputError
 from ..experiment import Cell, Results, canonical_beta
 from ..models import Ensemble
 from .build import make_ensemble
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def load(folder: str | os.PathLike, beta: float, seed: int) -> Ensemble:
@@ -41,3 +47,28 @@ def load(folder: str | os.PathLike, beta: float, seed: int) -> Ensemble:
         return make_ensemble(results.experiment).load_weights(load_file(weights)).eval()
     except SafetensorError as error:
         raise InputError(f"{weights} is damaged: {error}") from error
+
+
+def predict(folder: str | os.PathLike, rows: pd.DataFrame, beta: float, seed: int) -> pd.Series:
+    """Predict the target of new rows of a table of the user's own, in the table's own units, without the table.
+
+    Args:
+        folder: a results folder that was trained on `csv:PATH`.
+        rows: the columns of the table, in any order, with or without the target; what is missing is None or NaN.
+        beta: of the cell, whose ensemble predicts at its best epoch.
+        seed: of the cell.
+
+    Returns:
+        The ensemble's predictions, with the index of `rows` and the name of the target. Those of its learners are
+        `results.preparation(seed).values(load(folder, beta, seed)(results.preparation(seed).inputs(rows)))`, `(M, N)`.
+
+    Raises:
+        InputError: as `load`; or the rows do not fit the table; or the folder was made before it kept how the table was
+            prepared, and the table is not there.
+    """
+    import pandas as pd
+
+    ensemble, preparation = load(folder, beta, seed), Results.at(folder).preparation(seed)
+    with torch.no_grad():
+        values = preparation.values(ensemble(preparation.inputs(rows)))  # (M, N)
+    return pd.Series(values.mean(0).numpy(), index=rows.index, name=preparation.target)

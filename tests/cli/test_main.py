@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from jointens import Cell, Results
 from jointens.cli import _stoppable, _Stopped, main
 from jointens.data.registry import DATASETS
 from jointens.models.learners import LEARNERS
@@ -30,7 +31,12 @@ def profile(tmp_path):
 @pytest.fixture
 def command(tmp_path, profile):
     """Calls the command line in this process, with results under tmp_path/runs."""
-    return lambda *keys: main(["run", str(profile), f"out={tmp_path / 'runs'}", "device=cpu", *keys])
+
+    def run(*keys):
+        device = [] if any(key.startswith("device=") for key in keys) else ["device=cpu"]
+        return main(["run", str(profile), f"out={tmp_path / 'runs'}", *device, *keys])
+
+    return run
 
 
 def test_the_folder_is_the_last_line_and_a_second_run_trains_nothing(command, capsys, tmp_path):
@@ -57,6 +63,12 @@ def test_the_folder_is_the_last_line_and_a_second_run_trains_nothing(command, ca
         (["tag=a/b"], "tag is 'a/b'; allowed is a folder's name without a path separator"),
         (["batchsize=8"], "unknown key 'batchsize'; the nearest known one is 'batch_size'"),
         (["num_epochs"], "'num_epochs' is no key=value (see jointens run --help)"),
+        (
+            ["num_epochs=3", "tag=a", "num_epochs=5"],
+            "num_epochs is given twice, as '3' and as '5'; allowed is one value",
+        ),
+        (["seeds=1:5"], "seeds is '1:5'; allowed is a whole number"),
+        (["beta_vals=0:1:0.1"], "beta_vals is '0:1:0.1'; allowed is a finite number"),
         pytest.param(
             ["device=cuda"],
             "device is cuda; this machine has 0 CUDA devices, use device=cpu",
@@ -101,6 +113,19 @@ def test_another_experiments_folder(command, capsys, tmp_path):
     told = capsys.readouterr().err
     assert "mine holds another experiment: " in told and "num_epochs 2 there, 3 here; choose another tag\n" in told
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_numbers_on_the_command_line_are_yaml_1_2(command, capsys):
+    assert command("num_epochs=03", "seeds=[007,010]", "batch_size=010") == 0
+    (folder, cells) = _cells(capsys.readouterr().out)
+    assert cells == {f"beta={beta},seed={seed}" for beta in (0, 1) for seed in (7, 10)}
+    assert len(Results.at(folder).read(Cell(0, 7)).history.learning_rate) == 3
+    assert "batch_size: 10\n" in (folder / "experiment.yml").read_text()
+
+
+def _cells(out):
+    folder = Path(out.strip().splitlines()[-1])
+    return folder, {path.stem for path in folder.glob("cells/*.json")}
 
 
 def test_beta_above_one_is_one_line_of_warning(command, capsys):

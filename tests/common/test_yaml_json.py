@@ -101,6 +101,7 @@ def test_files_that_pyyaml_wrote_are_written_with_the_same_bytes(file):
         (b"{", "FILE is not JSON: "),
         (b"\xff", "FILE is not JSON: "),
         (b"[1]", "FILE holds a list; allowed is an object of keys and values"),
+        (b'{"a": [{"b": 1, "c": 2, "b": 1}]}', "FILE is not JSON: a second value for the key 'b'"),
     ],
 )
 def test_json_that_is_no_object_is_one_line(tmp_path, content, message):

@@ -141,6 +141,21 @@ def test_notes_are_shown_once_when_something_is_trained(houses, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("prices", "note"),
+    [
+        (["0", "1"], "whole numbers of the target are values to predict, not classes: 0, 1"),
+        (["3.0", "1", "2"], "whole numbers of the target are values to predict, not classes: 1, 2, 3"),
+        (["0.5", "1", "2"], None),
+        ([str(price) for price in range(11)], None),
+    ],
+)
+def test_a_note_tells_that_classes_written_as_numbers_are_values(houses, prices, note):
+    changed = {f"price_{row}": prices[row % len(prices)] for row in range(ROWS)}
+    told = [line for line in houses(table(**changed)).about_data.notes if "classes" in line]
+    assert told == ([note] if note else [])
+
+
 def test_many_columns_are_listed_in_short(houses):
     columns = [f"c{number}" for number in range(30)]
     lines = [",".join([*columns, "y"])] + [",".join(["5"] * 30 + [str(row)]) for row in range(12)]
@@ -208,10 +223,14 @@ def test_results_are_opened_again_while_the_table_is_there(houses, tmp_path):
     message = f"{results.folder} was trained on {path}, which has changed since: {saved['content']} then, .* now$"
     with pytest.raises(InputError, match=message):
         Results.at(results.folder)
-    path.unlink()
-    message = f"{results.folder} was trained on {path}, which cannot be read: No such file or directory$"
-    with pytest.raises(InputError, match=message):
-        jointens.load(results.folder, beta=1, seed=1)
+
+
+@pytest.mark.parametrize("target", [2019, "2019"])  # papermill and YAML make a number of the name
+def test_a_column_may_be_named_by_a_number(houses, target):
+    experiment = houses(table().replace("price", "2019", 1), target=target)
+    assert experiment.target == "2019" and experiment == houses(table().replace("price", "2019", 1), target="2019")
+    with pytest.raises(InputError, match=r"target is '2020', no column of houses.csv; the nearest is '2019'"):
+        on_houses(target=2020)
 
 
 def test_a_table_is_parsed_once_until_it_changes(houses, tmp_path):

@@ -5,6 +5,7 @@ import os
 import pytest
 from houses import ROWS, on_houses, table
 
+import jointens
 from jointens import InputError
 from jointens.cli import main
 from jointens.data.csv_table import _parsed
@@ -18,7 +19,10 @@ NO_NUMBER = "is no number; correct it, or leave it empty; remove the column if i
 COMMA = "'12,5' is no number; write a decimal point, and nothing between thousands"
 INFINITE = "is not finite; allowed are numbers up to 1e+30"
 TEXTS = "allowed are at most 50, and some more than once: remove the column if it holds names, dates or remarks"
-REGRESSION = "is no number; csv: tables are for regression, and the target is a column of numbers, not of classes"
+REGRESSION = (
+    "is no number; csv: tables are for regression, and the target is a column of numbers; "
+    "for classes write a function, import:MODULE:FUNCTION"
+)
 ROW_NUMBERS = "give it one, or remove it (pandas writes its row numbers so)"
 UTF8 = "it is not UTF-8 text; save the table as UTF-8"
 COMMAS = {f"area_{row}": "12,5" for row in range(ROWS)}
@@ -111,7 +115,13 @@ def test_numbers_in_disguise_and_dates_are_no_texts(houses, entry):
     assert str(caught.value) == f"houses.csv, line 2, column 'kind': '{entry}' {NO_NUMBER}"
 
 
-@pytest.mark.parametrize("kinds", ["?,?,?,2.5,3", "--,--,1,2", "<1.2,< 1.2,<0.9,1.5,2", "?,<1.2,<1.3,low,2,3,4"])
+MARKS = [
+    "?,?,?,2.5,3", "--,--,1,2", "<1.2,< 1.2,<0.9,1.5,2", "?,<1.2,<1.3,low,2,3,4", "ND,ND,ND,ND,0.25,1.75",
+    "trace,n.d.,trace,1.5,2.5",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kinds", MARKS)
 def test_marks_among_numbers_are_no_texts_however_many(houses, kinds):
     kinds = kinds.split(",")
     with pytest.raises(InputError) as caught:
@@ -131,6 +141,48 @@ def test_texts_with_digits_in_them_are_texts(houses, kinds):
     inputs, _ = houses(texts(*kinds)).about_data.read()
     expected = [[float(kinds[row % len(kinds)] == kind) for kind in sorted(kinds)] for row in range(24)]
     assert inputs.tolist() == expected
+
+
+def counting(name, numbers):
+    """The table with a first column that counts its rows, sorted by the price as a table often is."""
+    header, *lines = table().splitlines()
+    lines.sort(key=lambda line: float(line.split(",")[-1]))
+    numbered = [f"{number},{line}" for number, line in zip(numbers, lines, strict=True)]
+    return "\n".join([f"{name},{header}", *numbered, ""])
+
+
+@pytest.mark.parametrize(
+    ("content", "first"),
+    [
+        (counting("line", range(1, 31)), 1),
+        (counting("line", range(30)), 0),
+        (counting("line", reversed(range(1, 31))), 1),
+        (counting("line", [(7 * row) % 31 for row in range(1, 31)]), 1),
+        (counting("line", range(30)) + ",,,,,\n", 0),
+    ],
+)
+def test_a_column_that_counts_the_rows_is_refused_before_anything_is_trained(houses, tmp_path, content, first):
+    """Rows are often sorted by the target, and then their numbers predict it."""
+    numbers = f"from {first} to {first + 29}, in whatever order they are"
+    message = f"column 'line' counts the rows, {numbers}; remove it, or write {first}.0 for {first} if it is a quantity"
+    experiment = houses(content)  # results that were trained on it are opened
+    with pytest.raises(InputError) as caught:
+        jointens.run(experiment, progress=False)
+    assert str(caught.value) == f"houses.csv: {message}" and not (tmp_path / "runs").exists()
+
+
+def test_counts_that_may_be_quantities_are_kept(houses):
+    quantities = (
+        counting("year", range(1991, 2021)),  # a note tells it
+        counting("age", [*range(1, 30), 29]),
+        counting("age", [*range(29), 30]),
+        counting("day", [f"{day}.0" for day in range(30)]),
+        counting("day", ["", *range(29)]),
+    )
+    for content in quantities:
+        assert houses(content).about_data.read()[0].shape == (30, 7)
+    assert "columns that count up by one, perhaps the rows: year" in houses(quantities[0]).about_data.notes
+    assert houses("x,price\n" + "".join(f"{row},{row**2}\n" for row in range(30))).about_data.read()  # nothing else
 
 
 def test_fifty_texts_are_allowed_and_ten_rows_are_enough(houses):

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+import torch
 from checkout import ROOT
 
 from jointens import Experiment, InputError
@@ -31,6 +32,17 @@ def test_beta_has_the_digits_of_its_cells_file_and_large_seeds_are_told_apart():
     experiment = Experiment(beta_vals=[-0.0, 0.1 + 0.2], seeds=[10**12, 10**12 + 1])
     assert str(experiment.beta_vals) == "(0.0, 0.3)"
     assert len({str(cell) for cell in experiment.cells}) == 4
+
+
+@pytest.mark.parametrize("number", [6, 11, 21, 101])
+def test_beta_of_float32_are_those_of_lists(number):
+    listed = Experiment(beta_vals=[round(step / (number - 1), 10) for step in range(number)])
+    floats = (torch.linspace(0, 1, number), np.linspace(0, 1, number, dtype=np.float32), np.linspace(0, 1, number))
+    for values in floats:
+        assert Experiment(beta_vals=values) == Experiment(beta_vals=values.tolist()) == listed
+    assert Experiment(beta_vals=torch.tensor(0.6)).beta_vals == (0.6,)
+    for kept in (2**-10, 1.5, 0.333333333333, 0.600000023842):  # the last: in folders that were trained before
+        assert Experiment(beta_vals=kept).beta_vals == (kept,)
 
 
 @pytest.mark.parametrize("nothing", [None, "none", "null", "~", ""])
@@ -100,7 +112,11 @@ def test_numbers_of_numpy_and_ranges_are_taken():
         ({"lr_switch": [3, 0]}, "lr_switch is 0; allowed is at least 1"),
         ({"lr_switch": [3, "x"]}, "lr_switch is 'x'; allowed is a whole number"),
         ({"lr_switch": "x"}, "lr_switch is 'x'; allowed is a whole number"),
-        ({"target": 3}, "target is 3; allowed is a text"),
+        ({"target": True}, "target is True; allowed is a text"),
+        ({"target": [3]}, r"target is \[3\]; allowed is a text"),
+        ({"seeds": "1:5"}, "seeds is '1:5'; allowed is a whole number"),
+        ({"seeds": "[1:5]"}, "seeds is '1:5'; allowed is a whole number"),
+        ({"beta_vals": "0:1:0.1"}, "beta_vals is '0:1:0.1'; allowed is a finite number"),
         ({"dataset": None}, "dataset is None; allowed is a text, known are digits"),
         ({"dataset": "csv:"}, "dataset is 'csv:'; allowed is csv:PATH"),
         ({"label_noise": Decimal("0.5")}, "allowed is a finite number"),

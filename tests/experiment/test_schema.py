@@ -38,7 +38,7 @@ def test_every_key_is_there_in_order_with_its_meaning_and_default():
     [
         "train_size: none", "train_size: null", "seeds: 3", "seeds: [0, 010]", "beta_vals: 0.5", "learning_rate: 5e-4",
         "dataset: csv:data.csv", "base_learner: timm:resnet18", "lr_switch: 6", "lr_switch: [6]", "hidden: [8]",
-        "loss: none", "tag: a", "stack: true",
+        "loss: none", "tag: a", "stack: true", "target: 2019",
     ],
 )  # fmt: skip
 def test_what_a_profile_may_hold_is_taken(line):

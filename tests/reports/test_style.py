@@ -1,12 +1,15 @@
 """The line below a figure: where its numbers come from, and how near they are to the paper's."""
 
 import dataclasses
+import io
+import re
 
+import matplotlib
 import pytest
 
 import jointens
 from jointens import Experiment
-from jointens.reports import style
+from jointens.reports import beta_sweep, style
 from jointens.reports.style import AUTHORS, SCALES
 
 
@@ -59,6 +62,20 @@ def test_a_table_of_the_users_own_is_named_as_such(tmp_path):
     (tmp_path / "mine.csv").write_text("a,y\n" + "".join(f"{n},{n % 7}\n" for n in range(60)))
     experiment = Experiment(dataset=f"csv:{tmp_path / 'mine.csv'}", target="y")
     assert style.scale_of(experiment) == "own"
+
+
+@pytest.mark.parametrize("name", ["prices $US_$CAD.csv", "$5 and $6.csv"])
+def test_dollar_signs_in_a_files_name_are_no_mathematics(name, tiny, tmp_path):
+    """Two of them are either a formula or, as in the first name, a ParseSyntaxException."""
+    (tmp_path / name).write_text("a,y\n" + "".join(f"{n * n},{n % 7}\n" for n in range(60)))
+    experiment = tiny(dataset=f"csv:{tmp_path / name}", target="y", train_size=None, learning_rate=0.01)
+    results = jointens.run(experiment, progress=False)
+    for draw in (beta_sweep.sweep, beta_sweep.train_against_test):
+        drawn = io.StringIO()
+        with matplotlib.rc_context({"svg.fonttype": "none"}):  # texts stay texts
+            draw(results).savefig(drawn, format="svg")
+        texts = re.sub("<!--.*?-->", "", drawn.getvalue(), flags=re.S)
+        assert f" · {name}, 36 training examples · " in texts
 
 
 def test_a_long_stamp_is_two_lines_of_the_same_parts(tiny, monkeypatch):

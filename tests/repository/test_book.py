@@ -14,8 +14,10 @@ import nbformat
 import pytest
 from chapters import chapters
 from checkout import ROOT
+from papermill import inspect_notebook
 
-from jointens import Experiment
+import jointens
+from jointens import Experiment, InputError
 from jointens.common.yaml_json import read_yaml
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -80,6 +82,20 @@ def test_the_quick_profile_is_the_parameters_of_the_chapter(chapter, profile):
     del values["__builtins__"]
     values = {name: value for name, value in values.items() if value is not None}
     assert values == read_yaml((ROOT / "notebooks" / "profiles" / f"{profile}.yml").read_text())
+
+
+@named
+def test_papermill_knows_every_parameter_and_a_cell_behind_refuses_others(path):
+    """papermill leaves out of its list what it cannot parse, as a line with two equals signs."""
+    cells = [cell for cell in jupytext.read(path.with_suffix(".py")).cells if cell.cell_type == "code"]
+    (place,) = [number for number, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
+    names = [target.id for line in ast.parse(cells[place].source).body for target in line.targets]
+    assert list(inspect_notebook(path)) == names
+    calls = ("jointens.check_parameters(globals())", "jointens.Experiment.from_namespace(globals())")
+    assert any(call in cell.source for cell in cells[place + 1 :] for call in calls)
+    for call in calls:
+        with pytest.raises(InputError, match="unknown key 'lr'"):
+            eval(call, {"jointens": jointens, "In": ["", cells[place].source, "# Parameters\nlr = 0.01"], "lr": 0.01})
 
 
 @pytest.mark.parametrize("path", WITH_EXPERIMENT, ids=lambda path: path.stem)
@@ -156,7 +172,8 @@ def test_the_readmes_commands_run(command, runs, shell, request):
     elif "cifar" in command or "--released" in command:  # as it stands, but on few images that need no download
         keys = f"data_root={request.getfixturevalue('cifar10_root')} out={runs} {FEW_IMAGES}"
         configs = authors.write(runs / "configs" / "sweep", authors.SHIPPED)
-        shell(f"{command.replace('joint-ensembles/src/configs/sweep', str(configs))} {keys} download=false")
+        command = command.replace("joint-ensembles/src/configs/sweep", str(configs))
+        shell(f"{command.replace('download=true', 'download=false')} {keys}")
     elif "tag=diabetes" in arguments:
         assert list(request.getfixturevalue("diabetes").glob("cells/*.json"))
     elif "show" in arguments:

@@ -8,6 +8,7 @@ import pytest
 from checkout import ROOT
 from jupyter_client import KernelManager
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
@@ -82,6 +83,11 @@ def test_a_file_of_the_authors_format_goes_through(name, figures, regression, cl
     if name == "debiased_diversity":
         share = sweep_diagnostics.signs(stored).groupby("beta")["constant_shifts"].mean()[1]
         assert f"{100 * share:.1f}" in text
+
+
+def test_a_parameter_that_no_cell_knows_ends_the_chapter(execute):
+    with pytest.raises(CellExecutionError, match="InputError: a parameter of papermill: unknown key 'lr'"):
+        execute("diversity_explosion", lr=0.01)
 
 
 def test_a_saved_classifier_goes_through(classes, execute):
