@@ -99,8 +99,9 @@ jointens.diagnose(joint, y_test, loss="squared_error", reference=reference)
 #
 # ## Classifiers
 #
-# For classifiers the outputs are logits. Log-probabilities are logits, too, so of a scikit-learn classifier take the logarithm of
-# `predict_proba`; where a probability is zero, clip it. A random forest averages probabilities:
+# For classifiers the outputs are logits, or `outputs_are="probabilities"`, as of `predict_proba` of a scikit-learn classifier. The
+# cross-entropy of a probability of zero is infinite; fully grown trees give nothing but zeros and ones, so clip them. A random
+# forest averages probabilities:
 
 # %%
 from sklearn.datasets import load_digits
@@ -115,10 +116,11 @@ chances = np.stack(
     [tree.predict_proba(images[test]) for tree in forest.estimators_]
 )
 report = jointens.diagnose(
-    np.log(chances.clip(1e-3)),
+    chances.clip(1e-3),
     labels[test],
     loss="cross_entropy",
     average="probabilities",
+    outputs_are="probabilities",
 )
 report
 
@@ -146,7 +148,8 @@ report
 #
 # ## From the command line
 #
-# An `.npz` file with the arrays `outputs`, `targets` and, if there is one, `reference`, from any program:
+# An `.npz` file with the arrays `outputs`, `targets` and, if there is one, `reference`, from any program
+# ([other files](show-arrays) are read, too):
 
 # %% tags=["nbval-check-output"]
 import subprocess

@@ -78,7 +78,8 @@ def as_logits(outputs: Tensor) -> Tensor:
             f"allowed are numbers of at least 0 that sum to 1 within {TOLERANCE}"
         )
     if unwrapped((p == 0) | (p == 1)).all():
-        raise ValueError("outputs hold only 0 and 1, votes whose cross-entropy is infinite; allowed are probabilities")
+        found = "outputs hold only 0 and 1, votes whose cross-entropy is infinite"
+        raise ValueError(f"{found}; allowed are probabilities, clipped if votes are all there is")
     p = torch.where(p > 0, p, zero_stands_for(p))
     if outputs.shape[-1] == 1:
         return p[..., 1:].log() - p[..., :1].log()
