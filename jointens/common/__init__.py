@@ -13,7 +13,7 @@ seeding.py        named, reproducible seed streams
 device.py         devices, precision, CUDA streams
 """
 
-from .device import PRECISIONS, autocast, choose_device, has_bfloat16, side_by_side, working_on
+from .device import PRECISIONS, autocast, choose_device, float32_on_cpu, has_bfloat16, side_by_side, working_on
 from .errors import InputError
 from .files import read_npz, remove_leftovers, whole_folder, write_atomically, writing
 from .locks import is_file_of, is_locked, lock_file, try_lock
@@ -34,10 +34,11 @@ from .seeding import derived_seed, generator
 from .yaml_json import dump_yaml, read_json_object, read_yaml, read_yaml_file, read_yaml_texts
 
 __all__ = [
-    "CSV", "IMPORT", "LARGEST", "PRECISIONS", "InputError", "OwnFunction", "absolute_name", "autocast", "check_names",
-    "check_unchanged", "choose_device", "default_data_root", "default_out", "derived_seed", "dump_yaml", "expanded",
-    "fingerprint_of", "folder_name", "generator", "has_bfloat16", "is_file_of", "is_locked", "load_function",
-    "lock_file", "paper_values_file", "profiles_root", "published_root", "read_json_object", "read_npz",
-    "read_yaml", "read_yaml_file", "read_yaml_texts", "remove_leftovers", "repository", "short_name", "side_by_side",
-    "table_path", "try_lock", "unknown_name", "whole_folder", "working_on", "write_atomically", "writing",
+    "CSV", "IMPORT", "LARGEST", "PRECISIONS", "InputError", "OwnFunction", "absolute_name", "autocast",
+    "check_names", "check_unchanged", "choose_device", "default_data_root", "default_out", "derived_seed",
+    "dump_yaml", "expanded", "fingerprint_of", "float32_on_cpu", "folder_name", "generator", "has_bfloat16",
+    "is_file_of", "is_locked", "load_function", "lock_file", "paper_values_file", "profiles_root", "published_root",
+    "read_json_object", "read_npz", "read_yaml", "read_yaml_file", "read_yaml_texts", "remove_leftovers",
+    "repository", "short_name", "side_by_side", "table_path", "try_lock", "unknown_name", "whole_folder",
+    "working_on", "write_atomically", "writing",
 ]  # fmt: skip

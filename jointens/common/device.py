@@ -55,6 +55,19 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 @contextlib.contextmanager
+def float32_on_cpu() -> Iterator[None]:
+    """Make new tensors float32 and on the CPU where nothing else is said, whatever torch's defaults are set to."""
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    torch.set_default_dtype(torch.float32)
+    try:
+        # Only if it has an effect: torch then looks at every operation.
+        with contextlib.nullcontext() if device.type == "cpu" else torch.device("cpu"):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+
+
+@contextlib.contextmanager
 def working_on(device: torch.device) -> Iterator[None]:
     """Apply the settings of a training run. A GPU gets a stream of its own: the default one cannot be recorded."""
     if device.type == "cpu":

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from .. import data, models
-from ..common import choose_device, derived_seed
+from ..common import choose_device, derived_seed, float32_on_cpu
 from ..data import Data, FileLoader, MemoryLoader
 from ..experiment import Cell, Experiment
 from ..models import Ensemble, seeded_learners
@@ -27,6 +27,7 @@ STACK_PARAMETERS = 32_000_000
 WORTH_DIVIDING = 3e11
 
 
+@float32_on_cpu()
 def load_data(experiment: Experiment, seed: int) -> Data:
     """Load the data as one seed sees them, on the CPU.
 
@@ -69,6 +70,7 @@ def _without_weights(make: Callable[[Experiment], nn.Module], experiment: Experi
             return make(experiment)
 
 
+@float32_on_cpu()
 def make_ensemble(experiment: Experiment, seeds: Sequence[int] | None = None, *, execution: str = "eager") -> Ensemble:
     """Make an ensemble with fresh weights, on the CPU.
 
@@ -87,6 +89,7 @@ def make_ensemble(experiment: Experiment, seeds: Sequence[int] | None = None, *,
     return Ensemble(learners, runs=runs, stack=experiment.stack, compiled=mode.compiled, streams=mode.streams)
 
 
+@float32_on_cpu()
 def make_loader(
     experiment: Experiment, seeds: Sequence[int], device: torch.device, *, runs: int = 1
 ) -> MemoryLoader | FileLoader:
@@ -144,6 +147,7 @@ def stack_size(experiment: Experiment) -> int:
     return max(1, min(size, STACK_PARAMETERS // parameters))
 
 
+@float32_on_cpu()
 def make_trainer(experiment: Experiment, cells: Sequence[Cell], **options: Any) -> Trainer:
     """Make the trainer of some cells of the grid, which train as one program.
 

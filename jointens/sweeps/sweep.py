@@ -6,7 +6,7 @@ import sys
 import time
 import warnings
 
-from ..common import choose_device
+from ..common import choose_device, float32_on_cpu
 from ..experiment import Experiment, Results
 from ..training import choose_execution
 from . import slurm
@@ -20,6 +20,7 @@ from .progress import Progress, describe_diverged
 from .worker import LOOK_SECONDS, Worker, missing_cells, prepare, work
 
 
+@float32_on_cpu()
 def run(experiment: Experiment, *, progress: bool = True, deadline: float | None = None, wait: bool = True) -> Results:
     """Train the cells of the grid that are not in the results folder yet, and return the results of all.
 

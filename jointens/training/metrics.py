@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-from ..losses import decompose_unchecked, ensemble_output_unchecked
+from ..losses import class_logits, decompose_unchecked, ensemble_output_unchecked
 
 TOP = 5  # classes that are looked at for the top-5 accuracy, which is measured where there are more than twice as many
 
@@ -24,6 +24,8 @@ def measure(outputs: Tensor, targets: Tensor, *, loss: str, average: str) -> dic
         Values by name. `(R,)`: individual, ensemble, diversity, accuracy, top5_accuracy (for more than ten classes).
         `(R, M)`: learner_accuracy. Losses in nats or squared target units, accuracies as fractions.
     """
+    if loss == "cross_entropy":
+        outputs = class_logits(outputs)
     parts = decompose_unchecked(outputs, targets, loss=loss, average=average)
     means = {name: part.mean(-1) for name, part in parts._asdict().items()}
     if loss == "cross_entropy":

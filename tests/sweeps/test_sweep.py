@@ -268,6 +268,26 @@ def test_cells_that_diverge_say_so_and_the_others_finish(tiny):
     assert contents(results.folder) == before
 
 
+@pytest.mark.parametrize(
+    "keys", [{}, {"dataset": "diabetes"}, {"base_learner": "CNN", "dataset": "toy-imagenet", "image_size": 32}]
+)
+def test_torchs_defaults_have_no_effect(tiny, toy_root, tmp_path, keys):
+    if "image_size" in keys:
+        sizes = {"train_size": 24, "val_size": 12, "batch_size": 12, "num_epochs": 1, "measured_size": 12}
+        keys = keys | sizes | {"data_root": str(toy_root)}
+    expected = contents(run(tiny(**keys, seeds=[0])).folder)
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    try:
+        results = run(tiny(**keys, seeds=[0], out=str(tmp_path / "other")))
+        jointens.sweeps.make_ensemble(results.experiment)
+        assert (torch.get_default_dtype(), torch.get_default_device().type) == (torch.float64, "meta")
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    assert contents(results.folder) == expected
+
+
 def test_a_file_is_read_once_and_again_when_it_has_changed(tiny, monkeypatch):
     results = run(tiny())
     first = results.records()
