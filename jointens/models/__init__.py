@@ -4,6 +4,8 @@ learners.py         the registry, and the learners for small images and tables
 imagenet.py         the authors' learners for ImageNet, and timm's
 own_learner.py      learners that a function of the user's own builds
 ensemble.py         M learners as one module
+comparison.py       what learners have in common, and whether they may be stacked
+stacked.py          the modules of one learner with the weights of all
 vectorized.py       many learners as one tensor program
 manual_backward.py  the gradients of stacked perceptrons on a CPU, without autograd
 """

@@ -7,7 +7,7 @@ new memory, which comes from the operating system page by page; here all of it i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -29,22 +29,30 @@ class ManualBackward:
     the same tensor each time, overwritten and not added to. `weights` holds the parameters by name.
 
     Args:
-        layers: from `chain_layers`, of `KINDS` alone.
-        weights: parameters by name, `(M, ...)` or `(R, M, ...)`, on a CPU.
+        now: returns the layers, from `chain_layers`, of `KINDS` alone, and the parameters by name, `(M, ...)` or
+            `(R, M, ...)` on a CPU; None if they are no longer such. It is asked again in each call.
         runs: the axis R is there.
     """
 
-    def __init__(self, layers: Layers, weights: Mapping[str, nn.Parameter], *, runs: bool):
+    def __init__(self, now: Callable[[], tuple[Layers, dict[str, nn.Parameter]] | None], *, runs: bool):
         self.runs = runs
-        self._layers = [(name, type(layer)) for name, layer in layers[1:]]  # without Flatten
-        self.weights = dict(weights)
+        self._now = now
+        layers, self.weights = now()
+        self._layers = _kinds(layers)
         self._gradients: dict[str, Tensor] = {}
         self._memory = _Memory(next(iter(self.weights.values())))
         self._inputs: list[Tensor] = []  # of each layer, in the last call
         self._outputs: Tensor | None = None
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Evaluate all learners: inputs `(B, ...)` or `(R, B, ...)` → outputs `(M, B, K)` or `(R, M, B, K)`."""
+        """Evaluate all learners: inputs `(B, ...)` or `(R, B, ...)` → outputs `(M, B, K)` or `(R, M, B, K)`.
+
+        Raises:
+            ValueError: the layers are others than before, or have hooks or weights that are not trained.
+        """
+        now = self._now()
+        if now is None or _kinds(now[0]) != self._layers or not _are(now[1], self.weights):
+            raise ValueError("the ensemble's layers were changed, hooked or frozen; ask anew for its manual_backward()")
         with torch.no_grad():
             outputs = self._forward(inputs if self.runs else inputs.unsqueeze(0))
         self._outputs = outputs.requires_grad_(torch.is_grad_enabled())
@@ -105,6 +113,14 @@ class ManualBackward:
             if index:
                 before = self._memory.get(f"gradient before {name}", h.shape)
                 gradient = torch.bmm(weight.view(len(h), -1, h.shape[1]).mT, gradient, out=before)
+
+
+def _kinds(layers: Layers) -> list[tuple[str, type[nn.Module]]]:
+    return [(name, type(layer)) for name, layer in layers[1:]]  # without Flatten
+
+
+def _are(tensors: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:
+    return [*map(id, tensors.values())] == [*map(id, others.values())]
 
 
 class _Memory:

@@ -11,7 +11,7 @@ takes about two thirds of the time, one of the convolutional learner half.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,11 @@ Layers = Sequence[tuple[str, nn.Module]]  # by name, in the order in which they 
 # its input, would return this many numbers: 16 MB. The results of a piece stay in the cache and its memory is reused;
 # larger blocks come anew from the operating system each time, page by page. Without gradients that halves the time.
 PIECE = 2**22
+
+
+def tensors_of(learner: nn.Module) -> dict[str, Tensor]:
+    """Return all parameters and buffers by name, those that are used twice once."""
+    return {**dict(learner.named_parameters()), **dict(learner.named_buffers())}
 
 
 def forward_any(learner: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, *, runs: bool) -> Tensor:
@@ -78,16 +83,69 @@ def _is_common(layer: nn.Module) -> bool:
     if type(layer) is nn.Flatten:
         return (layer.start_dim, layer.end_dim) == (1, -1)
     if type(layer) is nn.Conv2d:
-        return layer.groups == 1 and set(layer.dilation) == {1} and layer.padding_mode == "zeros"
+        return layer.groups == 1 and layer.dilation in (1, (1, 1)) and layer.padding_mode == "zeros"
     if type(layer) is nn.MaxPool2d:
         return not layer.return_indices
     return type(layer) is nn.ReLU or not getattr(layer, "inplace", False)
 
 
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")  # that a call runs
+
+
+def hooks_of(module: nn.Module) -> list[Callable]:
+    """Return the hooks that a call of the module runs."""
+    return [hook for kind in HOOKS for hook in getattr(module, kind).values()]
+
+
 def does_more(module: nn.Module) -> bool:
     """Check for hooks, or a forward of the module's own, with which a call does more than the class says."""
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return "forward" in vars(module) or any(getattr(module, name) for name in hooks)
+    return "forward" in vars(module) or any(getattr(module, kind) for kind in HOOKS)
+
+
+class Chain:
+    """The layers of a learner that is a chain, as they are now: whoever reaches them may replace one, or hook it.
+
+    Args:
+        learner: whose layers to follow. `chain_layers` takes a while and is asked anew only where something changed.
+    """
+
+    def __init__(self, learner: nn.Module):
+        self._learner = learner
+        self._look()
+
+    def __reduce__(self):
+        return Chain, (self._learner,)
+
+    def layers(self) -> Layers | None:
+        """Return what `chain_layers` returns."""
+        if self._layers is None or self._has_changed():
+            self._look()
+        return self._layers
+
+    def _look(self) -> None:
+        self._layers, self._children = chain_layers(self._learner), _children(self._learner)
+        modules = [self._learner, *self._learner.children()]
+        self._own = [vars(module) for module in modules]
+        self._hooks = [own[kind] for own in self._own for kind in HOOKS]
+        self._with_options = [module for module in modules if type(module) not in (nn.Linear, nn.ReLU, nn.Sequential)]
+
+    def _has_changed(self) -> bool:
+        return (
+            _children(self._learner) != self._children
+            or any(self._hooks)
+            or any("forward" in own for own in self._own)
+            or not all(map(_is_common, self._with_options))
+        )
+
+
+def _children(learner: nn.Module) -> list[tuple[str, nn.Module, type]]:
+    return [(name, module, type(module)) for name, module in learner._modules.items()]
+
+
+def chain_weights(layers: Layers) -> dict[str, Tensor]:
+    """Return the weights of a chain's layers by name."""
+    own = [(name, layer._parameters) for name, layer in layers]
+    return {f"{name}.{key}": value for name, slots in own for key, value in slots.items() if value is not None}
 
 
 def forward_chain(layers: Layers, weights: Mapping[str, Tensor], inputs: Tensor, *, runs: bool) -> Tensor:
@@ -126,9 +184,8 @@ def _image_features(layers: Layers, weights: Mapping[str, Tensor], images: Tenso
     On a CPU run by run and in pieces of the batch, see PIECE; a GPU is busy only with all of them at once.
     """
     own = {  # (R, M·O, C, k, k) and (R, M·O): the learners of a run on the axis of the channels
-        f"{name}.{kind}": weights[f"{name}.{kind}"].reshape(len(images), -1, *value.shape[1:])
-        for name, layer in layers
-        for kind, value in layer.named_parameters()
+        name: weights[name].reshape(len(images), -1, *(weights[name].shape[-3:] if name.endswith("weight") else ()))
+        for name in chain_weights(layers)
     }
     if images.device.type != "cpu":
         return _convolved(layers, own, images)

@@ -149,3 +149,32 @@ REFUSED = {
 def test_others_are_left_to_autograd(make):
     assert Ensemble([mlp()]).manual_backward() is not None
     assert make().manual_backward() is None
+
+
+def replaced(ensemble):
+    ensemble.learner[2] = nn.Tanh()
+
+
+def other_weights(ensemble):
+    ensemble.learner[1].weight = nn.Parameter(ensemble.learner[1].weight.detach())
+
+
+CHANGES = {
+    "layer": replaced,
+    "weights": other_weights,
+    "frozen": lambda it: it.learner[1].requires_grad_(False),
+    "hook of a layer": lambda it: it.learner[1].register_forward_hook(lambda *_: None),
+    "hook of the ensemble": lambda it: it.register_forward_hook(lambda *_: None),
+    "hook of a gradient": lambda it: it.learner[1].weight.register_hook(lambda gradient: None),
+    "type": lambda it: it.to("meta"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_changes_afterwards_are_noticed(change):
+    ensemble, inputs = Ensemble([mlp(), mlp()]), torch.randn(3, 1, 8, 8)
+    manual = ensemble.manual_backward()
+    manual(inputs)
+    change(ensemble)
+    with pytest.raises(ValueError, match="layers were changed, hooked or frozen; ask anew for its manual_backward"):
+        manual(inputs)

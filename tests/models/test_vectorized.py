@@ -96,7 +96,7 @@ def test_a_perceptron_is_computed_to_the_bit_as_its_products():
     for value in (outputs, expected):
         (value.sin() * torch.arange(10)).sum().backward()
     for name, value in ensemble.named_parameters():
-        assert torch.equal(value.grad, weights[name.removeprefix("learner/").replace("/", ".")].grad)
+        assert torch.equal(value.grad, weights[name.removeprefix("learner.")].grad)
 
 
 def kinds(learner):

@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from jointens import Cell, Ensemble, Experiment
 from jointens.common import device
 from jointens.data import Data, Split, augmentation
-from jointens.models import ensemble
+from jointens.models import comparison, ensemble
 from jointens.sweeps import build, make_trainer
 from jointens.training import cuda_graph
 
@@ -51,7 +51,7 @@ def pretended_gpu(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "backward", backward)
     monkeypatch.setattr(sys.modules["torch.optim.sgd"], "_fused_sgd", fused)  # knows no tensors without values
     monkeypatch.setattr(build, "choose_device", lambda name: gpu)
-    monkeypatch.setattr(ensemble.copy, "deepcopy", lambda module: module)  # a copy would pretend by itself
+    monkeypatch.setattr(comparison, "deepcopy", lambda module: module)  # a copy would pretend by itself
     for kind in (Ensemble, nn.ModuleList):
         monkeypatch.setattr(kind, "to", lambda self, *place, **layout: self)
     augmentation._byte_values.cache_clear()
