@@ -51,10 +51,10 @@ def overlay() -> None:
 def refresh(*, everything: bool = False) -> None:
     """Execute stale notebooks in place, training anew, so that their outputs come from the code as it is."""
     if edited := [source.stem for source in sources() if executed.has_edits_of_its_own(ROOT, source.stem)]:
-        names = " ".join(f"notebooks/{name}.ipynb" for name in edited)
+        names, texts = (" ".join(f"notebooks/{name}{kind}" for name in edited) for kind in (".ipynb", ".py"))
         sys.exit(
             f"{names}: edited, but the edits are not in the .py beside it, from which notebooks are made. Keep them "
-            f"with `jupytext --to py:percent {names}`, or drop them with `git checkout {names}`"
+            f"with `jupytext --to py:percent {names}`, or drop them with `jupytext --update --to ipynb {texts}`"
         )
     with tempfile.TemporaryDirectory() as runs:
         os.environ["JOINTENS_RUNS"] = runs

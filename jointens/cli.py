@@ -143,7 +143,10 @@ def _run(given: argparse.Namespace, words: Sequence[str]) -> tuple[Path, int]:
     elif words and "=" not in words[0]:
         raise InputError(f"--released stands in place of a profile; {words[0]!r} is one too many")
     options = {name: value for name in ("jobs", "launcher") if (value := getattr(given, name)) is not None}
-    experiment = read(source, **parse_keys(words, f"{NAME} run") | options)
+    keys = parse_keys(words, f"{NAME} run")
+    if twice := next(iter(keys.keys() & options.keys()), None):
+        raise InputError(f"{twice} is given twice, as {keys[twice]!r} and as --{twice} {options[twice]}; allowed is one")
+    experiment = read(source, **keys, **options)
     if given.wait and experiment.launcher == "local":
         raise InputError("--wait is for launcher=slurm; without it run waits anyway")
     results = run(experiment, wait=given.wait)

@@ -63,6 +63,7 @@ def test_the_folder_is_the_last_line_and_a_second_run_trains_nothing(command, ca
         (["tag=a/b"], "tag is 'a/b'; allowed is a folder's name without a path separator"),
         (["batchsize=8"], "unknown key 'batchsize'; the nearest known one is 'batch_size'"),
         (["num_epochs"], "'num_epochs' is no key=value (see jointens run --help)"),
+        (["jobs=4", "--jobs", "2"], "jobs is given twice, as '4' and as --jobs 2; allowed is one"),
         (
             ["num_epochs=3", "tag=a", "num_epochs=5"],
             "num_epochs is given twice, as '3' and as '5'; allowed is one value",

@@ -14,7 +14,7 @@ from papermill.parameterize import parameterize_notebook
 
 import jointens
 from jointens import Experiment
-from jointens.analysis import compare, sweep_diagnostics
+from jointens.analysis import at_rates, choose_rates, compare, over_rates, sweep_diagnostics
 from jointens.authors.results import convert
 from jointens.reports import published
 
@@ -106,12 +106,18 @@ def test_the_claims_of_the_beta_sweep_fail_where_the_sign_is_turned(capsys):
     photographs = published.RESNET8.whole.tests()
     cnn = {"authors' rate": published.Setting("cifar10_cnn", "scores").results}
     one_network = published.Setting("cifar10_resnet8_wide", "scores").results
+    at_every_rate = over_rates({rate: results.tests() for rate, results in published.by_rate().items()})
+    own_rates = at_rates(at_every_rate, choose_rates(at_every_rate))
     names = {"compare": compare, "cnn": cnn, "one_network": one_network}
-    exec(claims_of("beta_sweep"), {**names, "on_photographs": photographs})
+    exec(claims_of("beta_sweep"), {**names, "on_photographs": photographs, "own_rates": own_rates})
     assert ": True" in capsys.readouterr().out
-    turned = photographs.assign(beta=1 - photographs["beta"])
+
+    def turned(tests):
+        betas = sorted(tests["beta"].unique())
+        return tests.assign(beta=tests["beta"].map(dict(zip(betas, reversed(betas), strict=True))))
+
     with pytest.raises(AssertionError):
-        exec(claims_of("beta_sweep"), {**names, "on_photographs": turned})
+        exec(claims_of("beta_sweep"), {**names, "on_photographs": turned(photographs), "own_rates": turned(own_rates)})
     told = [line.rpartition(": ") for line in capsys.readouterr().out.splitlines()]
     assert {holds for claim, _, holds in told if claim.startswith("fitted")} == {"False"}  # each of them
 
