@@ -145,7 +145,9 @@ def _run(given: argparse.Namespace, words: Sequence[str]) -> tuple[Path, int]:
     options = {name: value for name in ("jobs", "launcher") if (value := getattr(given, name)) is not None}
     keys = parse_keys(words, f"{NAME} run")
     if twice := next(iter(keys.keys() & options.keys()), None):
-        raise InputError(f"{twice} is given twice, as {keys[twice]!r} and as --{twice} {options[twice]}; allowed is one")
+        raise InputError(
+            f"{twice} is given twice, as {keys[twice]!r} and as --{twice} {options[twice]}; allowed is one"
+        )
     experiment = read(source, **keys, **options)
     if given.wait and experiment.launcher == "local":
         raise InputError("--wait is for launcher=slurm; without it run waits anyway")

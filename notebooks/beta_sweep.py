@@ -118,7 +118,7 @@ tables.baselines(photographs, alone, betas=[0, 1])
 # ## Is it the learning rate?
 #
 # One rate for all β may be unfair to joint training. So both ends were trained at several, with three seeds, and each gets the
-# rate with the lowest *validation* loss. (In bfloat16, which takes half the time. At 0.1 this repeats the sweep above.)
+# rate with the lowest *validation* loss. (In bfloat16, which takes two thirds of the time. At 0.1 this repeats the sweep above.)
 
 # %% mystnb={"figure": {"caption": "Both ends of $\\beta$ at several learning rates, at the best checkpoint. Dots are seeds, lines their means, rings the rate that is chosen.", "name": "fig-beta-sweep-rates"}, "image": {"alt": "Three panels over the learning rate on a log axis, each with a line for beta 0 and one for beta 1: validation loss, test loss and test accuracy. A ring marks the lowest validation loss of each."}}
 by_rate = published.by_rate()

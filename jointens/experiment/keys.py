@@ -180,7 +180,9 @@ class Keys:
     )
     device: str = Field("auto", description="auto (cuda if there is one), cpu, cuda or cuda:N", json_schema_extra=RUN)
     stack: bool | None = Field(
-        None, description="many runs as one tensor program; none: if that is faster", json_schema_extra=RUN
+        None,
+        description="many runs as one tensor program; none: if it is known to be right, and faster",
+        json_schema_extra=RUN,
     )
     jobs: Positive | None = Field(
         None, description="processes that train cells side by side, with one thread or one GPU each; 1: this process "

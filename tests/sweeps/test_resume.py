@@ -183,6 +183,7 @@ def test_a_checkpoint_that_does_not_fit_is_one_line_and_stays(toy, tmp_path, mon
         jointens.run(experiment, progress=False)
     message = str(told.value)
     assert str(path) in message and message.endswith("remove it to begin anew") and "\n" not in message
+    assert ("it is damaged" in message) == (how != "another experiment")
     assert (
         how != "another experiment"
         or f"{other.hash} beta=0,seed=0 cpu stacked there and {experiment.hash} beta=0" in message
