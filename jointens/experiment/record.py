@@ -133,7 +133,7 @@ class CellRecord:
 
     cell: Cell
     best_epoch: int
-    """The validation with the lowest ensemble loss, from 1; 0 if there is none: not yet, or since the cell diverged."""
+    """The validation with the lowest ensemble loss, from 1; 0 if there is none (yet), or if the cell diverged."""
     test: dict[str, Metrics | None]
     """At "best" and "last", or None if not known (yet)."""
     history: History
@@ -150,7 +150,7 @@ class CellRecord:
 
     @property
     def diverged(self) -> int:
-        """The validation, from 1, from which on the ensemble loss on validation data is not finite; 0: none."""
+        """The validation, from 1, since which the ensemble loss on validation data is not finite; 0 if it is finite."""
         losses, since = self.history.val.ensemble, 0
         for number in range(len(losses), 0, -1):
             if math.isfinite(losses[number - 1]):

@@ -15,7 +15,7 @@ class TrainedRun:
     """What training one run left: plain numbers and CPU tensors."""
 
     best_epoch: int
-    """The validation with the lowest ensemble loss, from 1; 0 if there is none: not yet, or since the run diverged."""
+    """The validation with the lowest ensemble loss, from 1; 0 if there is none (yet), or if the run diverged."""
     history: dict[str, Any]
     """Lists with an entry for each validation. learning_rate, objective; train, val (and test) as `measure` gives;
     with `validate_every` also epoch and step, and epoch_objective for each epoch. Those of a run that diverged end at
