@@ -21,11 +21,11 @@ def warn_if_slow(experiment: Experiment, device: torch.device) -> None:
         return
     name = f"precision is bfloat16, which this {device.type}"
     if not has_bfloat16(device):
-        warnings.warn(f"{name} does not have: it is emulated", stacklevel=3)
+        warnings.warn(f"{name} does not have: it is emulated", stacklevel=4)
     elif device.type == "cpu":
         ratio = step_seconds(experiment, "bfloat16") / step_seconds(experiment, "float32")
         if ratio > 1:
-            warnings.warn(f"{name} computes slower: a step takes {ratio:.1f} times as long as in float32", stacklevel=3)
+            warnings.warn(f"{name} computes slower: a step takes {ratio:.1f} times as long as in float32", stacklevel=4)
 
 
 def step_seconds(experiment: Experiment, precision: str) -> float:

@@ -51,7 +51,7 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
         choose_execution(experiment.execution, device)
     results = Results(experiment)
     if max(experiment.beta_vals) > 1:
-        warnings.warn("beta > 1: the objective is unbounded below, training may diverge", stacklevel=2)
+        warnings.warn("beta > 1: the objective is unbounded below, training may diverge", stacklevel=3)
     missing = missing_cells(results)
     for cell in filter(results.is_done, experiment.cells):
         results.forget_unfinished(cell)  # that a process which was killed has left
@@ -78,7 +78,7 @@ def run(experiment: Experiment, *, progress: bool = True, deadline: float | None
     forget_finished_grids(results)
     results.write_csv()
     if diverged := describe_diverged(results):
-        warnings.warn(f"{diverged}; tables and figures leave them out", stacklevel=2)
+        warnings.warn(f"{diverged}; tables and figures leave them out", stacklevel=3)
     return results
 
 

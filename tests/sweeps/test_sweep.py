@@ -313,8 +313,9 @@ def test_a_cell_that_diverged_before_that_was_noted_is_left_out_too(tiny):
 
 
 def test_beta_above_one_warns(tiny):
-    with pytest.warns(UserWarning, match="unbounded below"):
+    with pytest.warns(UserWarning, match="unbounded below") as told:
         run(tiny(beta_vals=[0, 1.1], seeds=[0]))
+    assert {warning.filename for warning in told} == {__file__}  # whoever called
 
 
 def test_frames(tiny):
