@@ -50,6 +50,14 @@ def memory_returned_to_the_system():
 
 
 @pytest.fixture
+def few_subsets(monkeypatch):
+    """Let a diagnosis draw three subsets of learners for an example, which is quick and rough."""
+    from jointens.diagnostics import statistics
+
+    monkeypatch.setattr(statistics, "REPEATS", 3)
+
+
+@pytest.fixture
 def tiny(tmp_path):
     """Make experiments that train in a fraction of a second, in a folder of the test's own."""
     from jointens import Experiment

@@ -12,13 +12,9 @@ import jointens
 from jointens import Cell, Experiment, InputError, diagnose, stored_outputs
 from jointens.authors import convert
 from jointens.cli import main
-from jointens.diagnostics import statistics
 from jointens.reports.stored_diagnosis import diagnose_stored
 
-
-@pytest.fixture(autouse=True)
-def few_subsets(monkeypatch):
-    monkeypatch.setattr(statistics, "REPEATS", 3)
+pytestmark = pytest.mark.usefixtures("few_subsets")
 
 
 @pytest.fixture(scope="module")

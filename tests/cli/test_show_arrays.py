@@ -9,12 +9,8 @@ import torch
 from classifier_outputs import classifier, individual
 
 from jointens import diagnose
-from jointens.diagnostics import statistics
 
-
-@pytest.fixture(autouse=True)
-def few_subsets(monkeypatch):
-    monkeypatch.setattr(statistics, "REPEATS", 3)
+pytestmark = pytest.mark.usefixtures("few_subsets")
 
 
 def arrays(loss="cross_entropy"):

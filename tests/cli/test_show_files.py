@@ -10,12 +10,8 @@ from classifier_outputs import classifier, individual
 from safetensors.torch import save_file
 
 from jointens import diagnose
-from jointens.diagnostics import statistics
 
-
-@pytest.fixture(autouse=True)
-def few_subsets(monkeypatch):
-    monkeypatch.setattr(statistics, "REPEATS", 3)
+pytestmark = pytest.mark.usefixtures("few_subsets")
 
 
 def written(file, named):

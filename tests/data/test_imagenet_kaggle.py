@@ -46,32 +46,36 @@ def test_without_a_mapping_torchvisions_folders_are_counted_and_kaggles_are_refu
             read_folders(root, 3)
 
 
-@pytest.mark.parametrize(
-    ("breaking", "message"),
-    [
-        (lambda root: (root / SOLUTION).unlink(), r"labels\.json is missing; expected is .*LOC_val_solution\.csv"),
-        (
-            lambda root: write_solution(root, {"val_2": "n01"}),
-            r"no label for 2 of 3 images in .*val, the first is val_1",
-        ),
-        (lambda root: write_solution(root, VAL | {"val_2": ""}), r"names 111, which|no label for 1 of 3 images"),
-        (
-            lambda root: write_solution(root, VAL | {"val_2": "n99"}),
-            r"solution\.csv names n99, which .*mapping\.txt does",
-        ),
-        (
-            lambda root: write_solution(root, header="a,b"),
-            r"solution\.csv has the columns a, b; allowed are ImageId and",
-        ),
-        (lambda root: (root / SOLUTION).write_bytes(b"\xff\xfe"), r"solution\.csv is no UTF-8 text"),
-        (
-            lambda root: (root / MAPPING).write_text("n01 a\nn02 b\n"),
-            r"mapping\.txt lists 2 classes; allowed are 3, as",
-        ),
-        (lambda root: (root / MAPPING).write_text("n01 a\n" * 3), r"mapping\.txt lists 3 classes; allowed are 3, as"),
-    ],
-    ids=["no labels", "labels of one", "an empty label", "unknown label", "columns", "bytes", "two classes", "twice"],
-)
+def solution(text):
+    return lambda root: (root / SOLUTION).write_text(f"ImageId,PredictionString\n{text}\n")
+
+
+BROKEN = {
+    "no labels": (
+        lambda root: (root / SOLUTION).unlink(), r"labels\.json is missing; expected is .*LOC_val_solution\.csv"
+    ),
+    "labels of one": (solution("val_2,n01 1 2 3 4"), r"no label for 2 of 3 images in .*val, the first is val_1"),
+    "an empty label": (solution("val_2,"), r"no label for 3 of 3 images in .*val, the first is val_1"),
+    "a box without a class": (
+        lambda root: write_solution(root, VAL | {"val_2": ""}), r"names 111, which .*mapping\.txt does not list"
+    ),
+    "an unknown label": (
+        lambda root: write_solution(root, VAL | {"val_2": "n99"}), r"solution\.csv names n99, which .*mapping\.txt does"
+    ),
+    "other columns": (
+        lambda root: write_solution(root, header="a,b"), r"solution\.csv has the columns a, b; allowed are ImageId and"
+    ),
+    "no text": (lambda root: (root / SOLUTION).write_bytes(b"\xff\xfe"), r"solution\.csv is no UTF-8 text"),
+    "two classes": (
+        lambda root: (root / MAPPING).write_text("n01 a\nn02 b\n"), r"mapping\.txt lists 2 classes; allowed are 3, as"
+    ),
+    "a class twice": (
+        lambda root: (root / MAPPING).write_text("n01 a\n" * 3), r"mapping\.txt lists 3 classes; allowed are 3, as"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("breaking", "message"), BROKEN.values(), ids=BROKEN)
 def test_what_does_not_fit_is_one_line(root, breaking, message):
     breaking(root)
     with pytest.raises(InputError, match=message) as caught:

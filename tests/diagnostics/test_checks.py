@@ -3,15 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from diagnosed import rejected
 from scipy.special import expit, softmax
 
 from jointens import diagnose, drop_learners
-from jointens.diagnostics import statistics
 
-
-@pytest.fixture(autouse=True)
-def few_subsets(monkeypatch):
-    monkeypatch.setattr(statistics, "REPEATS", 3)
+pytestmark = pytest.mark.usefixtures("few_subsets")
 
 
 def case():
@@ -19,13 +16,6 @@ def case():
     rng = np.random.default_rng(0)
     classes = rng.integers(10, size=200)
     return rng.normal(size=(5, 200, 10)) + np.eye(10)[classes], classes
-
-
-def rejected(outputs, targets, **options):
-    with pytest.raises(ValueError) as error:
-        diagnose(outputs, targets, **{"loss": "cross_entropy", **options})
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 LOOK = "outputs look like probabilities; allowed are logits, or probabilities with outputs_are='probabilities'"

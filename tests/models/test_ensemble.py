@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from small_ensembles import batch_norm_net, both, cnn, mlp
+from small_ensembles import Tied, batch_norm_net, both, cnn, mlp
 from torch import nn
 
 from jointens import Ensemble, make_learner
@@ -129,20 +129,8 @@ def test_learners_are_copied():
     assert all(torch.equal(before[name], value) for name, value in learners[0].state_dict().items())
 
 
-class Tied(nn.Module):
-    """Two layers that share one weight."""
-
-    def __init__(self):
-        super().__init__()
-        self.one, self.two = nn.Linear(6, 6), nn.Linear(6, 6)
-        self.two.weight = self.one.weight
-
-    def forward(self, x):
-        return self.two(self.one(x).relu())
-
-
 def test_tied_weights_stay_tied():
-    ensembles = both(Tied)
+    ensembles = both(lambda: Tied(6))
     inputs = torch.randn(5, 6)
     outputs = [ensemble(inputs) for ensemble in ensembles]
     torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-5)

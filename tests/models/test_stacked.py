@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from small_ensembles import assert_is_one_by_one, batch_norm_net, cnn, mlp
+from small_ensembles import Tied, assert_is_one_by_one, batch_norm_net, cnn, mlp
 from torch import nn
 
 from jointens import Ensemble
@@ -218,16 +218,6 @@ def test_copies_moved_and_loaded_ensembles_compute_with_their_own_weights(make):
 
 
 # -------------------------------------------------------------------------------------------------- names of weights
-
-
-class Tied(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.one, self.two = nn.Linear(64, 64), nn.Linear(64, 64)
-        self.two.weight = self.one.weight
-
-    def forward(self, x):
-        return self.two(self.one(x.flatten(1)).relu())
 
 
 # As `state_dict` of the first versions had them: the learner's own names behind "learner/", without dots.

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from jointens import Ensemble, make_learner
 from jointens.models.ensemble import seeded_learners
 
+X = torch.linspace(-2, 2, 60).sin().reshape(5, 12)  # inputs of `net` and `Columns`
+
 
 def batch_norm_net() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 10))
@@ -19,6 +21,38 @@ def mlp() -> nn.Module:
 
 def cnn() -> nn.Module:
     return make_learner("CNN", (3, 17, 20), 10)
+
+
+def net(*layers: nn.Module) -> nn.Sequential:
+    """Two linear layers, which are no plain chain, and others between them."""
+    return nn.Sequential(nn.Linear(12, 6), nn.Tanh(), *layers, nn.Linear(6, 3))
+
+
+class Columns(nn.Module):
+    """Reads some columns; takes any other attribute, too."""
+
+    def __init__(self, **attributes):
+        super().__init__()
+        self.columns, self.factor = [0, 1, 2, 3], 1.0
+        self.last = nn.Linear(4, 3)
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def forward(self, x):
+        factor = self.factor(x) if callable(self.factor) else self.factor
+        return self.last(x[:, self.columns]) * factor
+
+
+class Tied(nn.Module):
+    """Two layers of so many units that share one weight."""
+
+    def __init__(self, size: int = 64):
+        super().__init__()
+        self.one, self.two = nn.Linear(size, size), nn.Linear(size, size)
+        self.two.weight = self.one.weight
+
+    def forward(self, x):
+        return self.two(self.one(x.flatten(1)).relu())
 
 
 def both(make, *, runs=None, num_learners=3):
