@@ -232,8 +232,8 @@ def _record(
     }  # fmt: skip
     val, test = ({name: row[f"{part}_{short}"] for name, short in names.items()} for part in ("val", "test"))
     best_epoch = best_validation(val["ensemble"], last=not ours)
-    if best_epoch == 0 and not ours:
-        test = None  # no epoch was kept; their code then tests the model that another run has left
+    if best_epoch == 0:
+        test = None  # no epoch was kept, and what was tested is not of this run: with their code, another run's model
     schedule = make_schedule(experiment)
     history = {
         "learning_rate": [schedule.rate_before(epoch) for epoch in range(1, experiment.num_epochs + 1)],

@@ -59,8 +59,9 @@ class Dataset:
 
     def augmented(self, name: str) -> Dataset:
         """Return the data set with one of its `augmentations`."""
-        others = OTHER_AUGMENTATIONS
-        return dataclasses.replace(self, augmentation=others[name]) if name in others else self
+        if name not in OTHER_AUGMENTATIONS:
+            return self
+        return dataclasses.replace(self, augmentation=OTHER_AUGMENTATIONS[name])
 
     def prepare(self, inputs: Tensor) -> Tensor:
         """Turn inputs `(..., *input_shape)`, bytes or float32, into what learners take: the same shape, float32."""

@@ -83,3 +83,13 @@ def test_cells_that_diverged_are_left_out_with_a_warning(tiny, tmp_path):
     diverged = jointens.run(tiny(beta_vals=[1e30], seeds=[0], num_epochs=3), progress=False)
     with pytest.raises(InputError, match=r"holds no finished cell but those that diverged; .*beta=1e\+30,seed=0"):
         convert(diverged.folder, tmp_path / "nothing")
+
+
+def test_an_export_of_a_cell_that_diverged_has_no_best_checkpoint(tiny, tmp_path):
+    there = convert(jointens.run(tiny(beta_vals=[0], seeds=[0]), progress=False).folder, tmp_path / "there")
+    table = pd.read_csv(there / "results.csv")
+    epochs = len(ast.literal_eval(table.loc[0, "val_ens_loss"]))
+    table["val_ens_loss"] = str([float("nan")] * epochs)  # as exports were written before such cells were left out
+    table.to_csv(there / "results.csv", index=False)
+    (record,) = Results.at(convert(there, tmp_path / "back")).records()
+    assert (record.best_epoch, record.test["best"]) == (0, None)
