@@ -56,6 +56,8 @@ class Experiment(Keys):
         shape, outputs = self.input_shape, dataset.num_outputs
         scale = {"width": self.width, "stem_stride": self.stem_stride}
         check_learner(self.base_learner, shape, outputs, **scale, data_name=name)
+        if self.stack is False and self.about_learner.shared:
+            raise InputError(f"stack is false; learners of {self.base_learner} share weights and are always stacked")
         if self.loss not in (None, dataset.loss):
             raise InputError(f"loss is {self.loss}; {name} allows {dataset.loss}")
         if self.validate_every and self.validate_every > self.steps_per_epoch:

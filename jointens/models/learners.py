@@ -21,6 +21,7 @@ from torch import nn
 from ..common import IMPORT, InputError, load_function
 from .imagenet import TIMM, TORCHVISION, check_timm, from_timm, from_torchvision, mobile_vit
 from .own_learner import check_own, from_own
+from .scaled_learner import scaled_mlp, shared_names
 
 # With fewer, torch's 1×1 convolution of stride 2 writes beyond its memory on a CPU with AVX2 (torch 2.15).
 LEAST_RESNET_CHANNELS = 8
@@ -120,6 +121,7 @@ class Learner:
     image_size: int | None = None  # on ImageNet, in pixels, if it differs from the data set's
     check: Callable[[tuple[int, ...], int], None] | None = None  # raises InputError for (input_shape, num_outputs)
     source: str | None = None  # fingerprint of the source of the user's function
+    shared: Callable[[nn.Module], list[str]] | None = None  # names of the parameters that all learners share
 
 
 def _on_imagenet(name: str) -> Learner:
@@ -137,6 +139,7 @@ LEARNERS = {
     "ResNet18": _resnet(64, (2, 2, 2, 2)),
     "ResNet34": _resnet(64, (3, 4, 6, 3)),
     "VGG": Learner(vgg, smallest=32),
+    "TabM": Learner(scaled_mlp, options=("width", "hidden"), shared=shared_names),
     **{name: _on_imagenet(name) for name in TORCHVISION},
     "MobileViT_IN": Learner(mobile_vit, options=(), smallest=64, channels=3, multiple=64, image_size=256),
 }

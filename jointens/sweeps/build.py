@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from .. import data, models
-from ..common import choose_device, derived_seed, float32_on_cpu
+from ..common import InputError, choose_device, derived_seed, float32_on_cpu
 from ..data import Data, FileLoader, MemoryLoader
 from ..experiment import Cell, Experiment
-from ..models import Ensemble, seeded_learners
+from ..models import Ensemble, SharedEnsemble, seeded_learners
 from ..training import EXECUTION_MODES, Schedule, Trainer, choose_execution, make_optimiser
 
 # Parameters, over all runs and learners, that one stack may hold: with gradients, momentum and the best checkpoint
@@ -55,9 +55,11 @@ def make_learner(experiment: Experiment) -> nn.Module:
 
 
 def num_parameters(experiment: Experiment) -> int:
-    """Count the weights of all learners together."""
-    learner = _without_weights(make_learner, experiment)
-    return experiment.num_learners * sum(value.numel() for value in learner.parameters())
+    """Count the weights of all learners together, those that they share once."""
+    learner, about = _without_weights(make_learner, experiment), experiment.about_learner
+    shared = about.shared(learner) if about.shared else ()
+    sizes = {name: value.numel() for name, value in learner.named_parameters()}
+    return sum(size if name in shared else experiment.num_learners * size for name, size in sizes.items())
 
 
 def _without_weights(make: Callable[[Experiment], nn.Module], experiment: Experiment) -> nn.Module:
@@ -78,14 +80,21 @@ def make_ensemble(experiment: Experiment, seeds: Sequence[int] | None = None, *,
         experiment: its learners.
         seeds: one run for each; they may repeat. None: a single ensemble, without the axis of runs, of seed 0.
         execution: the name of the execution mode.
+
+    Raises:
+        InputError: learners that share weights, and a mode that calls them one by one.
     """
     drawn = {
         seed: seeded_learners(lambda: make_learner(experiment), experiment.num_learners, seed)
         for seed in set(seeds or [0])
     }
     learners = [learner for seed in (seeds or [0]) for learner in drawn[seed]]
-    mode = EXECUTION_MODES[execution]
+    mode, shared = EXECUTION_MODES[execution], experiment.about_learner.shared
     runs = len(seeds) if seeds else None
+    if shared:
+        if mode.compiled or mode.streams:
+            raise InputError(f"execution is {execution}; {experiment.base_learner} allows eager and graph")
+        return SharedEnsemble(learners, shared(learners[0]), runs=runs)
     return Ensemble(learners, runs=runs, stack=experiment.stack, compiled=mode.compiled, streams=mode.streams)
 
 

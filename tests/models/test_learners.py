@@ -17,6 +17,7 @@ from jointens.training import OPTIMISERS, SCHEDULERS
 
 CIFAR = (3, 32, 32)
 SMALL = [name for name, learner in LEARNERS.items() if "width" in learner.options]  # not those for ImageNet
+OWN_WEIGHTS = [name for name in SMALL if not LEARNERS[name].shared]
 
 
 def narrow_learner(name, shape, classes):
@@ -99,6 +100,7 @@ def test_width_multiplies_every_layer_but_the_ends(name):
         ({"width": -1}, "allowed is more than 0"),
         ({"base_learner": "MLP", "stem_stride": 2}, "stem_stride is 2; MLP allows only 1, ResNet8, ResNet18, ResNet34"),
         ({"width": 0}, "width is 0.0; allowed is more than 0"),
+        ({"base_learner": "TabM", "stack": False}, "stack is false; learners of TabM share weights"),
     ],
 )
 def test_a_learner_that_does_not_fit_is_told(keys, message):
@@ -132,7 +134,7 @@ def test_stacked_and_looped_learners_give_the_same_outputs_and_gradients(name):
         torch.testing.assert_close(value, looped[name], rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", OWN_WEIGHTS)
 @pytest.mark.slow
 def test_stacked_and_looped_training_reach_the_same_losses(name, small_sets, monkeypatch):
     """Through the trainer, with the dropout of every learner taken out.
