@@ -108,16 +108,20 @@ def test_the_claims_of_the_beta_sweep_fail_where_the_sign_is_turned(capsys):
     one_network = published.Setting("cifar10_resnet8_wide", "scores").results
     at_every_rate = over_rates({rate: results.tests() for rate, results in published.by_rate().items()})
     own_rates = at_rates(at_every_rate, choose_rates(at_every_rate))
+    averages = {name: results.tests() for name, results in published.by_average().items()}
     names = {"compare": compare, "cnn": cnn, "one_network": one_network}
-    exec(claims_of("beta_sweep"), {**names, "on_photographs": photographs, "own_rates": own_rates})
+    shown = {"on_photographs": photographs, "own_rates": own_rates, "averages": averages}
+    exec(claims_of("beta_sweep"), names | shown)
     assert ": True" in capsys.readouterr().out
 
     def turned(tests):
         betas = sorted(tests["beta"].unique())
         return tests.assign(beta=tests["beta"].map(dict(zip(betas, reversed(betas), strict=True))))
 
+    shown = {"on_photographs": turned(photographs), "own_rates": turned(own_rates)}
+    shown["averages"] = {name: turned(tests) for name, tests in averages.items()}
     with pytest.raises(AssertionError):
-        exec(claims_of("beta_sweep"), {**names, "on_photographs": turned(photographs), "own_rates": turned(own_rates)})
+        exec(claims_of("beta_sweep"), names | shown)
     told = [line.rpartition(": ") for line in capsys.readouterr().out.splitlines()]
     assert {holds for claim, _, holds in told if claim.startswith("fitted")} == {"False"}  # each of them
 
