@@ -143,13 +143,14 @@ def publish_folder(folder: Path) -> Path:
     source = Results.at(folder)
     experiment = source.experiment
     if experiment.dataset in TABULAR_SETS:
-        if published_tables.published_experiment(experiment.dataset).hash == experiment.hash:
-            return publish_table(source)
+        for profile in published_tables.PROFILES:
+            if published_tables.published_experiment(profile).hash == experiment.hash:
+                return publish_table(source, profile)
     elif not source.converted:
         for setting in published.settings():
             if setting.experiment.hash == experiment.hash:
                 return publish_cells(source, setting)
-    known = ", ".join([*map(str, published.settings()), *TABULAR_SETS])
+    known = ", ".join([*map(str, published.settings()), *published_tables.PROFILES])
     raise InputError(f"{folder} holds no results of a setting to publish; those are {known}")
 
 
@@ -176,8 +177,8 @@ def publish_cells(source: Results, setting: Setting) -> Path:
     return target.folder
 
 
-def publish_table(results: Results) -> Path:
-    """Write the table of a whole sweep, and whose it is; an earlier table of the data set is replaced.
+def publish_table(results: Results, profile: str) -> Path:
+    """Write the table of a whole sweep of a profile, and whose it is; an earlier table of the profile is replaced.
 
     Raises:
         InputError: a cell of the profile's grid is missing, or its outputs are, or the files cannot be written.
@@ -185,7 +186,7 @@ def publish_table(results: Results) -> Path:
     import pandas as pd
 
     folder = published_tables.folder()
-    shipped = published_tables.published_experiment(results.experiment.dataset)
+    shipped = published_tables.published_experiment(profile)
     sweep = Results(shipped, results.folder)
     if missing := [str(cell) for cell in shipped.cells if not sweep.is_done(cell)]:
         raise InputError(f"{results.folder} lacks {len(missing)} cells of its profile, {missing[0]} among them")
@@ -201,8 +202,8 @@ def publish_table(results: Results) -> Path:
     about["provenance"] = {name: last[name] for name in ("finished", "commit", "device", "threads", "versions")}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / f"{shipped.dataset}.csv", table.encode())
-        write_atomically(folder / f"{shipped.dataset}.yml", dump_yaml(about).encode())
+        write_atomically(folder / f"{profile}.csv", table.encode())
+        write_atomically(folder / f"{profile}.yml", dump_yaml(about).encode())
     except OSError as error:
         raise InputError(f"cannot publish to {folder}: {error.strerror}") from error
     return folder

@@ -158,15 +158,17 @@ def four_sets(tables: dict[str, pd.DataFrame]) -> Figure:
         "fall": ("constant\nshifts, %", False),
     }
     experiments = [published_experiment(name) for name in tables]
+    learners = sorted({experiment.base_learner for experiment in experiments})
     num_learners = sorted({experiment.num_learners for experiment in experiments})
     num_seeds = sorted({len(table["seed"].unique()) for table in tables.values()})
     footer = (
-        f"{SCALES['other']} · MLP, M = {', '.join(map(str, num_learners))} · {', '.join(map(str, num_seeds))} seeds · "
+        f"{SCALES['other']} · {', '.join(learners)}, M = {', '.join(map(str, num_learners))} · "
+        f"{', '.join(map(str, num_seeds))} seeds · "
         + ", ".join(f"{name} {experiment.hash}" for name, experiment in zip(tables, experiments, strict=True))
     )
     with styled(len(rows), len(tables), size=(7.6, 8.2), footer=footer, sharex=True) as (figure, grid):
-        for column, (name, table) in enumerate(tables.items()):
-            grid[0, column].set_title(name)
+        for column, (experiment, table) in enumerate(zip(experiments, tables.values(), strict=True)):
+            grid[0, column].set_title(experiment.dataset)
             for axes, (metric, (label, paired)) in zip(grid[:, column], rows.items(), strict=True):
                 lines_over_beta(axes, over_beta(table, metric, paired=paired), 100 if metric == "fall" else 1)
                 if paired:
