@@ -37,7 +37,7 @@ counts = claims_page.counts(judged)
 for name, number in zip(names, counts.values(), strict=True):
     glue(f"claims_{name}", str(number), display=False)
 
-# %% tags=["remove-input", "ledger"] mystnb={"markdown_format": "myst"}
+# %% mystnb={"markdown_format": "myst"} tags=["remove-input", "ledger"]
 Markdown(claims_page.verdicts(judged))
 
 # %% [markdown]
@@ -50,22 +50,23 @@ Markdown(claims_page.verdicts(judged))
 #
 # ## Theory
 
-# %% tags=["remove-input", "ledger"] mystnb={"markdown_format": "myst"}
+# %% mystnb={"markdown_format": "myst"} tags=["remove-input", "ledger"]
 Markdown(claims_page.ledger(judged, "theory"))
 
 # %% [markdown]
 # ## CIFAR
 #
-# The names of data are those of the folders of `results/`. Losses are in nats, accuracies in percentage points. Claims of
-# the paper are about ResNet18 and ResNet34 on all of CIFAR; what is trained here so far is smaller.
+# Data go by the names of their folders in `results/`. Losses are in nats, accuracies in percentage points. The paper's
+# networks are ResNet18 and ResNet34 on all of CIFAR: where runs of them are published, a check takes these, otherwise the
+# smaller ones of [the β sweep](beta_sweep.ipynb).
 
-# %% tags=["remove-input", "ledger"] mystnb={"markdown_format": "myst"}
+# %% mystnb={"markdown_format": "myst"} tags=["remove-input", "ledger"]
 Markdown(claims_page.ledger(judged, "images"))
 
 # %% [markdown]
 # ## ImageNet
 
-# %% tags=["remove-input", "ledger"] mystnb={"markdown_format": "myst"}
+# %% mystnb={"markdown_format": "myst"} tags=["remove-input", "ledger"]
 Markdown(claims_page.ledger(judged, "ImageNet"))
 
 # %% [markdown]
@@ -74,7 +75,7 @@ Markdown(claims_page.ledger(judged, "ImageNet"))
 # Losses and diversity are in units of the standardised target. The four sets are the paper's; how it chose hyperparameters
 # is not public ([decisions](../book/decisions.md)).
 
-# %% tags=["remove-input", "ledger"] mystnb={"markdown_format": "myst"}
+# %% mystnb={"markdown_format": "myst"} tags=["remove-input", "ledger"]
 Markdown(claims_page.ledger(judged, "regression"))
 
 # %% [markdown]
@@ -82,11 +83,11 @@ Markdown(claims_page.ledger(judged, "regression"))
 #
 # A verdict is overturned by data, not by argument. The details of each claim say what would do it. In general:
 #
-# - **proved and checked**: a case where the two sides differ. `count` and `seed` of the check draw others.
+# - **proved and checked**: a case where the two sides differ. `num_draws` and `draws_seed` choose the draws.
 # - **reproduced** and **direction only**: more seeds of the same setting, published with `results/publish.py`. This page,
 #   made anew, then has another verdict.
-# - **not reproduced here** is no proof of the opposite. Most of these intervals hold zero: there the data are too few to
-#   tell. Their entries name the data that would settle it, and they stay in the ledger if it does.
+# - **not reproduced here** is no proof of the opposite: an interval that holds zero leaves a claim open. What would settle
+#   it stands in the details, and the claim stays in the ledger, refuted or not.
 # - **not run at the paper's scale**: the profiles are there, and `python results/publish.py --missing` trains them on a GPU
 #   ([how](../book/reproduce.md)). A smaller run never fills this place.
 #
@@ -110,7 +111,7 @@ print("negative controls that hold:", sum(of.control.holds for of in judged))
 #
 # The paper's places as far as they are known here, and where each is taken up. Section numbers are not.
 
-# %% tags=["remove-input", "ledger"] mystnb={"markdown_format": "myst"}
+# %% mystnb={"markdown_format": "myst"} tags=["remove-input", "ledger"]
 Markdown(claims_page.index(judged))
 
 # %% [markdown]
@@ -118,6 +119,6 @@ Markdown(claims_page.index(judged))
 #
 # - **Shown:** which claims are supported by published data and by algebra, by rules that are the same for all of them, and
 #   that each check can fail.
-# - **Not shown:** anything about the paper's own networks. Nothing is corrected for the number of claims; of twenty intervals of
-#   95 % one is expected to miss.
+# - **Not shown:** what the paper's own networks do, wherever a verdict says that the data are smaller or missing.
+# - Nothing is corrected for the number of claims: of twenty intervals of 95 % one is expected to miss.
 # - Claims and thresholds were written with results in view. Whoever doubts one should look at new seeds.

@@ -107,6 +107,8 @@ class Effect:
     def certainty(self, expected: str) -> float:
         """Return the distance from the threshold in the expected direction, in half-widths; above 1 it holds."""
         distance = (self.value - self.threshold) * (1 if expected == "higher" else -1)
+        if math.isnan(distance) or math.isnan(self.half_width):
+            return -math.inf
         return distance / self.half_width if self.half_width else math.copysign(math.inf, distance) if distance else 0.0
 
     def __str__(self) -> str:
