@@ -119,6 +119,9 @@ def sources_of(root: Path, name: str) -> dict[str, str]:
     shown = imported_directly(library, source)
     files = [source, *sorted(imported(library, source))]
     files += [profiles / f"{profile}.yml" for profile in profiles_of(root, name)]
+    if library / "reports" / "claims.py" in shown:
+        files.append(root / "book" / "claims.yml")
+        shown = shown | imported_directly(library, library / "reports" / "claims_data.py")
     if library / "reports" / "table1.py" in shown:
         files.append(root / "book" / "paper_values.yml")
     if library / "reports" / "published.py" in shown:

@@ -29,7 +29,7 @@ def test_every_notebook_has_its_record():
 def copy(tmp_path):
     """The sources that outputs depend on, to be changed at will."""
     (tmp_path / "book").mkdir()
-    files = ("book/paper_values.yml", "pyproject.toml", "constraints.txt", "_toc.yml")
+    files = ("book/paper_values.yml", "book/claims.yml", "pyproject.toml", "constraints.txt", "_toc.yml")
     for name in ("notebooks", "jointens", "results", "book/images", *files):
         origin = ROOT / name
         (shutil.copytree if origin.is_dir() else shutil.copy)(origin, tmp_path / name)
@@ -163,6 +163,15 @@ def test_published_tables_are_among_the_sources_of_the_chapter_that_shows_them(c
     before = set(executed.stale(copy, "tabular"))
     edited(copy / changed, "\n")
     assert set(executed.stale(copy, "tabular")) - before == {f"{changed} has changed"}
+
+
+@pytest.mark.parametrize(
+    "changed", ["book/claims.yml", "results/tabular/weather.csv", "results/cifar10_cnn-scores/experiment.yml"]
+)
+def test_the_ledger_and_its_data_are_among_the_sources_of_the_chapter_of_claims(copy, changed):
+    before = set(executed.stale(copy, "claims"))
+    edited(copy / changed, "\n")
+    assert set(executed.stale(copy, "claims")) - before == {f"{changed} has changed"}
 
 
 def test_what_has_no_part_in_the_outputs_makes_nothing_stale(copy):
