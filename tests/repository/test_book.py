@@ -73,7 +73,10 @@ def test_figures_have_caption_name_and_alt_text(path):
             assert told["figure"]["caption"] and told["figure"]["name"].startswith("fig-") and told["image"]["alt"]
 
 
-@pytest.mark.parametrize(("chapter", "profile"), [("beta_sweep", "digits"), ("tabular", "diabetes_ensembles")])
+@pytest.mark.parametrize(
+    ("chapter", "profile"),
+    [("beta_sweep", "digits"), ("tabular", "diabetes_ensembles"), ("shared_weights", "tabm_diabetes")],
+)
 def test_the_quick_profile_is_the_parameters_of_the_chapter(chapter, profile):
     cells = jupytext.read(ROOT / "notebooks" / f"{chapter}.py").cells
     (parameters,) = (cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
