@@ -11,7 +11,7 @@ BETAS = [-1.0, 0.0, 0.5, 0.95, 1.0]
 
 
 def draw(num_learners=3, num_examples=40, num_leaves=5, num_outputs=2, seed=0):
-    """Leaves `(M, N)`, targets `(N, K)` and starting values `(M, P, K)`; the last leaf of each tree is never reached."""
+    """Leaves `(M, N)`, targets `(N, K)` and starts `(M, P, K)`; the last leaf of each tree is never reached."""
     generator = torch.Generator().manual_seed(seed)
     leaves = torch.randint(num_leaves - 1, (num_learners, num_examples), generator=generator)
     targets, start = (
