@@ -1,8 +1,8 @@
 """Fit the leaf values of random forests jointly: a sweep over β without the non-convexity of networks.
 
 A forest is trained by scikit-learn, each tree by itself. Its splits then stay as they are, and all of its leaf values
-are set to the minimum of L^β on the training part (`jointens.theory.fit_leaf_values`). Classes are predicted one-hot, so
-that their squared error is the Brier score of the averaged class shares.
+are set to the minimum of L^β on the training part (`jointens.theory.fit_leaf_values`). Classes are predicted one-hot;
+their squared error is the Brier score of the averaged class shares.
 """
 
 from __future__ import annotations

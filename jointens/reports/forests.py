@@ -62,9 +62,9 @@ def sweep(forests: Mapping[str, pd.DataFrame], footer: str) -> Figure:
 def table(forests: Mapping[str, pd.DataFrame], beta: float = 1) -> pd.DataFrame:
     """Make the table of forests at β beside β = 0, a row for each kind and way to set the ridge.
 
-    Columns: the ridges at 0 and at β; paired differences of the ensemble's loss on training and on test data, and of its
-    accuracy in points where there are classes, ± the half-width of the 95 % t interval; individual loss and diversity
-    on test data, at 0 → at β.
+    Columns: the ridges at 0 and at β; paired differences of the ensemble's loss on training and on test data, and of
+    its accuracy in points where there are classes, ± the half-width of the 95 % t interval; individual loss and
+    diversity on test data, at 0 → at β.
 
     Args:
         forests: what `at_ridges` gives, by name.

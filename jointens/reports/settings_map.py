@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..analysis import PREDICTORS, Line
+from ..analysis import PREDICTORS, Line, fit_line, leave_one_out, predict_signs
 from .style import BLUE, CHECKPOINT_STYLES, DARK_GREY, GREEN, ORANGE, VERMILION, styled
 from .tables import number_text
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 OUTCOME_NAMES = {  # label, scale and format of the value in a cell
-    "accuracy": ("test accuracy, points, β = 1 minus β = 0", 100, "+.1f"),
-    "loss": ("test loss, β = 1 minus β = 0", 1, "+.2f"),
-    "relative_loss": ("test loss, per cent of that at β = 0, β = 1 minus β = 0", 100, "+.0f"),
+    "accuracy": ("change in test accuracy, points", 100, "+.1f"),
+    "loss": ("change in test loss", 1, "+.2f"),
+    "relative_loss": ("change in test loss, per cent", 100, "+.0f"),
 }
+CHANGE = "from β = 0 to β = 1"
 FAMILY_STYLES = ((BLUE, "o"), (VERMILION, "D"), (GREEN, "s"), (ORANGE, "^"))
 FOOTER_WIDTH = 96  # characters below a figure for a phone
 
@@ -55,7 +56,7 @@ def heat_maps(
         outcome: "accuracy", "loss" or "relative_loss".
         limit: the difference with the darkest colour, in the unit that is shown; None: the largest there is.
     """
-    label, scale, style = OUTCOME_NAMES[outcome]
+    label, scale, _ = OUTCOME_NAMES[outcome]
     ticks = {key: sorted(frame[key].unique()) for key in (x, y, across, down)}
     limit = limit or np.nanmax(np.abs(frame[outcome].to_numpy(dtype=float))) * scale
     size = (5.6, 1.6 + 0.42 * len(ticks[y]) * len(ticks[down]) + 0.45 * len(ticks[down]))
@@ -66,13 +67,13 @@ def heat_maps(
                 axes = grid[row, column]
                 rows = frame[(frame[down] == value_down) & (frame[across] == value_across)]
                 image = _panel(axes, rows, x, y, ticks, outcome, limit)
-                axes.set_title(f"{names[across]} {_text(value_across)}, {names[down]} {_text(value_down)}", fontsize=9)
+                axes.set_title(f"{_text(value_across)} {names[across]}, {_text(value_down)} {names[down]}", fontsize=9)
             grid[row, 0].set_ylabel(names[y])
         for axes in grid[-1]:
             axes.set_xlabel(names[x])
         extend = "both" if (frame[outcome].abs() * scale > limit).any() else "neither"
         bar = figure.colorbar(image, ax=grid, location="top", aspect=40, extend=extend)
-        bar.set_label(label)
+        bar.set_label(f"{label}, {CHANGE}")
     return figure
 
 
@@ -136,7 +137,7 @@ def scatter(
             for number, (name, of) in enumerate(rows.items()):
                 _dots(axes, of, predictor, outcome, name, number, limits)
             axes.set_title(CHECKPOINT_STYLES[checkpoint][0])
-            axes.set_ylabel(textwrap.fill(label, 34))
+            axes.set_ylabel(f"{label},\n{CHANGE}")
             if limits:
                 axes.set_ylim(*limits)
         grid.flat[-1].set_xlabel(PREDICTORS[predictor])
@@ -181,6 +182,38 @@ def _at(family: pd.DataFrame, checkpoint: str, predictor: str, outcome: str) -> 
     return rows[rows[[predictor, outcome]].notna().all(axis=1)]
 
 
+def predictions(fitted: pd.DataFrame, others: Mapping[str, pd.DataFrame], outcomes: Mapping[str, str]) -> pd.DataFrame:
+    """Make the table of lines fitted on some settings, and of how often each has the sign of the difference in others.
+
+    A row for each checkpoint, outcome and predictor: the slope ± the half-width of its 95 % interval; where the line
+    crosses zero; the signs that are right among settings whose interval leaves out zero, each predicted from all other
+    settings of the fit ("left out"), and in other families; in brackets what guessing the commonest sign gets right.
+
+    Args:
+        fitted: rows of `map_settings`.
+        others: the same of other families, by name.
+        outcomes: names of outcomes, as columns of the frames and in words.
+    """
+    import pandas as pd
+
+    rows = {}
+    for checkpoint in fitted.index.unique("checkpoint"):
+        ours = fitted.xs(checkpoint, level="checkpoint")
+        for outcome, words in outcomes.items():
+            for predictor in PREDICTORS:
+                line = fit_line(ours, predictor, outcome)
+                hits = {"left out": leave_one_out(ours, predictor, outcome)}
+                for name, family in others.items():
+                    rows_of = family.xs(checkpoint, level="checkpoint")
+                    hits[name] = predict_signs(line, rows_of, predictor, outcome)
+                rows[checkpoint, words, predictor.replace("_", " ")] = {
+                    "slope": number_text(line.slope, "+.2f", line.slope_half_width),
+                    "zero at": number_text(line.crossing, ".2f"),
+                    **{name: f"{of} ({of.commonest})" if of.decided else "–" for name, of in hits.items()},
+                }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["checkpoint", "difference", "over"])
+
+
 def table(family: pd.DataFrame, outcomes: Sequence[str] = ("accuracy", "loss")) -> pd.DataFrame:
     """Make the table of a family of settings, numbered as in `scatter`: differences and how far data are fitted.
 
@@ -212,4 +245,6 @@ def _wrapped(footer: str) -> str:
 
 def _text(value: object) -> str:
     """Write a key's value on an axis: whole numbers with thousands apart."""
-    return f"{value:,}" if isinstance(value, int | np.integer) else f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
