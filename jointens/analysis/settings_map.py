@@ -156,7 +156,7 @@ class Hits(NamedTuple):
     decided: int
     """The settings whose own interval leaves out zero; others have no sign to predict."""
     commonest: int
-    """How many of these have the sign that is more frequent among them: what guessing that one would get right."""
+    """How many of these have the sign that is more frequent among them, and would be guessed right by it."""
 
     def __str__(self) -> str:
         return f"{self.right} of {self.decided}"
