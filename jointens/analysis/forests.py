@@ -42,7 +42,8 @@ def fit_forest(
 
     Returns:
         A row for each β and ridge: beta, ridge, seed; individual, ensemble and diversity on test data, and with the
-        prefixes `train_` and `val_` on the other parts, in squared units of the targets; for classes accuracy on test data.
+        prefixes `train_` and `val_` on the other parts, in squared units of the targets; for classes
+        accuracy on test data.
     """
     import pandas as pd
     from sklearn.ensemble import RandomForestRegressor
