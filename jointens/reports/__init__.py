@@ -5,6 +5,8 @@ beta_sweep.py         figures of a β sweep
 theory.py             figures of the theory chapters
 imagenet.py           figures of the ImageNet chapter
 diagnostics.py        figures of the paper's three diagnostics and of the regression sets
+settings_map.py       figures of a map over many settings
+forests.py            figure and table of forests whose leaf values are fitted jointly
 tables.py             tables and texts of sweeps
 table1.py             the paper's Table 1, beside the paper's own numbers
 flow_slider.py        a slider over time for learners that move in a plane

@@ -2,6 +2,8 @@
 
 results/cifar10_resnet8-scores/experiment.yml            whose results these are
 results/cifar10_resnet8-scores/cells/beta=0,seed=0.json  a finished cell, as in the folder where it was trained
+results/cifar10_resnet8_ends-scores-0.03/…               the same of a profile with another learning rate
+results/cifar10_resnet8_map-scores-train_size=2000/…     the same of a profile with another value of a key
 results/README.md                                        what is published and what is missing
 
 `results/publish.py` writes them; outputs and weights stay where they were trained.
@@ -11,28 +13,33 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..common import profiles_root, published_root
 from ..experiment import Cell, Experiment, Results
 
 
 class Setting(NamedTuple):
-    """A shipped profile with one way to average, and perhaps another learning rate than its own."""
+    """A shipped profile with one way to average, and perhaps other values of some keys than its own."""
 
     profile: str
     average: str
-    learning_rate: float | None = None
-    """None: the profile's."""
+    keys: tuple[tuple[str, Any], ...] = ()
+    """Names and values of the keys that differ from the profile's."""
 
     def __str__(self) -> str:
-        return f"{self.profile}-{self.average}" + (f"-{self.learning_rate:g}" if self.learning_rate else "")
+        """Name its folder: a learning rate stands there without its name."""
+        parts = [f"{value:g}" if name == "learning_rate" else f"{name}={value}" for name, value in self.keys]
+        return f"{self.profile}-{self.average}" + (f"-{','.join(parts)}" if parts else "")
+
+    def with_keys(self, **keys: Any) -> Setting:
+        """Return the same profile and average with other values of some keys."""
+        return self._replace(keys=tuple(keys.items()))
 
     @property
-    def changes(self) -> dict[str, str | float]:
+    def changes(self) -> dict[str, Any]:
         """The keys that differ from the profile's, or may do so."""
-        rate = {"learning_rate": self.learning_rate} if self.learning_rate else {}
-        return {"average": self.average, **rate}
+        return {"average": self.average, **dict(self.keys)}
 
     @property
     def experiment(self) -> Experiment:
@@ -58,15 +65,38 @@ class Setting(NamedTuple):
 
 RESNET8 = Setting("cifar10_resnet8", "scores")  # Figure 6, left, for a CPU
 ENDS = Setting("cifar10_resnet8_ends", "scores")  # its first and last β alone, in bfloat16
-AT_RATES = (ENDS, *(ENDS._replace(learning_rate=rate) for rate in (0.03, 0.3, 0.01)))
+AT_RATES = (ENDS, *(ENDS.with_keys(learning_rate=rate) for rate in (0.03, 0.3, 0.01)))
 WITH_AVERAGES = (ENDS, *(ENDS._replace(average=average) for average in ("probabilities", "released")))
 CROP_FLIP = Setting("cifar10_resnet8_crop_flip", "scores")
+# The map of settings, in the order to train them: first the corners of width × images × epochs, then what lies between,
+# each from cheap to dear. Another map point is ENDS, another CROP_FLIP.
+MAP_KEYS = ("width", "train_size", "augmentation", "num_epochs")
+MAP = tuple(
+    Setting("cifar10_resnet8_map", "scores").with_keys(**dict(zip(MAP_KEYS, values, strict=True)))
+    for values in (
+        (0.5, 2000, "none", 8),
+        (0.5, 2000, "none", 48),
+        (0.5, 2000, "crop_flip", 48),
+        (0.5, 20_000, "none", 8),
+        (2, 2000, "none", 8),
+        (0.5, 20_000, "none", 48),
+        (0.5, 20_000, "crop_flip", 48),
+        (2, 2000, "none", 48),
+        (2, 20_000, "none", 8),
+        (1, 2000, "none", 24),
+        (0.5, 8000, "none", 24),
+        (1, 8000, "none", 8),
+        (1, 20_000, "none", 8),
+        (1, 8000, "crop_flip", 24),
+    )
+)
 SMALL = (  # for a CPU
     RESNET8,
     Setting("cifar10_resnet8_wide", "scores"),
     *dict.fromkeys((*AT_RATES, *WITH_AVERAGES)),  # ENDS once
     CROP_FLIP,
     *(Setting(f"cifar10_cnn{kind}", "scores") for kind in ("", "_fair", "_single", "_wide")),
+    *MAP,
 )
 PANELS = ("cifar10_resnet18", "cifar100_resnet18", "cifar10_resnet34", "cifar100_resnet34")  # of Figure 6, left
 PANEL_AVERAGES = ("scores", "released", "probabilities")  # of each panel, in the order to run them
@@ -104,6 +134,22 @@ def by_rate() -> dict[float, Results]:
 def by_average() -> dict[str, Results]:
     """Open the whole sweeps of ResNet8 at the ends of β by the way to average."""
     return {results.experiment.average: results for results in _whole(WITH_AVERAGES)}
+
+
+def of_photographs() -> dict[str, Results]:
+    """Open what is published of ensembles on CIFAR at β = 0 and β = 1, by the setting's name.
+
+    A setting is among them as soon as every seed has both. Each has these two β alone.
+    """
+    found = {}
+    for setting in settings():
+        experiment = setting.experiment
+        if experiment.dataset == "ImageNet" or not {0, 1} <= set(experiment.beta_vals):
+            continue
+        results = Results(dataclasses.replace(experiment, beta_vals=[0, 1]), published_root() / str(setting))
+        if all(map(results.is_done, results.experiment.cells)):
+            found[str(setting)] = results
+    return found
 
 
 def _published(settings: Iterable[Setting]) -> list[Results]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -136,7 +136,7 @@ def stamp(results: Results, seeds: Sequence[int] | None = None) -> str:
 
 
 def stamp_of_many(sweeps: Sequence[Results], seeds: Sequence[int] | None = None) -> str:
-    """Return the `stamp` of a figure that compares sweeps of different numbers of learners or different training.
+    """Return the `stamp` of a figure that compares sweeps; what differs between them is listed.
 
     Args:
         sweeps: whose numbers they are.
@@ -147,20 +147,25 @@ def stamp_of_many(sweeps: Sequence[Results], seeds: Sequence[int] | None = None)
 
 
 def _stamp(sweeps: Sequence[Results], seeds: Sequence[int], name: str) -> str:
-    experiment = sweeps[0].experiment
-    num_learners = sorted({results.experiment.num_learners for results in sweeps})
-    train_size = experiment.sizes[0]
+    experiments = [results.experiment for results in sweeps]
+    data = _listed(experiment.data_name for experiment in experiments)
+    sizes = _listed(sorted({experiment.sizes[0] for experiment in experiments}))
+    learners = _listed(experiment.base_learner for experiment in experiments)
+    num_learners = _listed(sorted({experiment.num_learners for experiment in experiments}))
     records = [record for results in sweeps for record in (*results.records(), *results.unfinished_records())]
     devices = sorted({record.provenance["device"] for record in records})
-    noise = f", {experiment.label_noise:.0%} label noise" if experiment.label_noise else ""
-    augmentation = {"crop_flip": ", crop and flip", "none": ", not augmented"}.get(experiment.augmentation, "")
-    average = f", {AVERAGE_NAMES[experiment.average]}" if experiment.loss == "cross_entropy" else ""
-    rate = ", M × the loss" if experiment.rate_per_learner else ""
-    precision = "" if experiment.precision == "float32" else f" in {experiment.precision}"
+    noises = sorted({experiment.label_noise for experiment in experiments})
+    noise = f", {_listed(f'{share:.0%}' for share in noises)} label noise" if any(noises) else ""
+    kinds = {"crop_flip": "crop and flip", "none": "not augmented"}
+    augmentation = _listed(kinds[of.augmentation] for of in experiments if of.augmentation in kinds)
+    average = _listed(AVERAGE_NAMES[of.average] for of in experiments if of.loss == "cross_entropy")
+    rate = ", M × the loss" if all(experiment.rate_per_learner for experiment in experiments) else ""
+    precisions = _listed(experiment.precision for experiment in experiments)
+    precision = "" if precisions == "float32" else f" in {precisions}"
     parts = [
-        SCALES[scale_of(experiment)],
-        f"{experiment.data_name}, {train_size} training examples{noise}{augmentation}",
-        f"{experiment.base_learner}, M = {', '.join(map(str, num_learners))}{average}{rate}",
+        _listed(SCALES[scale_of(experiment)] for experiment in experiments),
+        f"{data}, {sizes} training examples{noise}{augmentation and f', {augmentation}'}",
+        f"{learners}, M = {num_learners}{average and f', {average}'}{rate}",
         f"{'seed' if len(seeds) == 1 else 'seeds'} {_ranges(seeds)}",
         ", ".join(devices) + precision,
         name,
@@ -170,6 +175,11 @@ def _stamp(sweeps: Sequence[Results], seeds: Sequence[int], name: str) -> str:
         line = " · ".join(parts[:2]) + "\n" + " · ".join(parts[2:])
     diverged = [told for results in sweeps if (told := describe_diverged(results, most=3))]
     return "\n".join([line, *(f"left out: {told}" for told in diverged)])
+
+
+def _listed(values: Iterable[object]) -> str:
+    """Write values with commas, each once."""
+    return ", ".join(dict.fromkeys(map(str, values)))
 
 
 def _ranges(seeds: Sequence[int]) -> str:

@@ -39,6 +39,14 @@ def test_the_stamp_names_the_seeds_that_are_there(tiny):
     assert "seeds 0, 2 ·" in style.stamp(jointens.Results(experiment))
 
 
+def test_the_stamp_of_many_lists_what_differs(tiny):
+    settings = [{}, {"train_size": 32, "label_noise": 0.5}, {"hidden": [4]}]
+    sweeps = [jointens.run(tiny(seeds=[0], num_epochs=1, **keys), progress=False) for keys in settings]
+    told = style.stamp_of_many(sweeps, [0])
+    assert "digits, 32, 64 training examples, 0%, 50% label noise · MLP, M = 2, score averaging · seed 0" in told
+    assert told.endswith("3 experiments")
+
+
 @pytest.mark.parametrize(
     ("keys", "scale"),
     [

@@ -45,7 +45,7 @@ def test_the_table_is_up_to_date():
 
 def test_the_order_is_ends_first_then_the_rest_and_no_cell_twice():
     every = [(batch.setting, cell) for batch in publish.batches() for cell in batch.cells]
-    assert len(every) == len(set(every)) == 40 + 3 + 6 * 6 + 15 + 2 * 9 + 2 * 3 + 12 * 30 + 7 * 2
+    assert len(every) == len(set(every)) == 40 + 3 + 6 * 6 + 15 + 2 * 9 + 2 * 3 + 14 * 6 + 12 * 30 + 7 * 2
     panel = published.Setting("cifar10_resnet18", "scores")
     assert [cell for setting, cell in every if setting == panel][:3] == [Cell(0, 0), Cell(1, 0), Cell(0.2, 0)]
     for setting in published.settings():
@@ -128,6 +128,41 @@ def test_what_is_compared_differs_in_one_key_alone():
     for settings, key in ((published.AT_RATES, "learning_rate"), (published.WITH_AVERAGES, "average")):
         assert settings[0] == published.ENDS
         assert all(differences(of, published.ENDS) == {key} for of in settings[1:])
+
+
+def test_a_folder_is_named_by_the_keys_that_differ():
+    """Published folders keep their names: a learning rate stands without its name."""
+    rates = [str(setting) for setting in published.AT_RATES]
+    assert rates[:3] == [f"cifar10_resnet8_ends-scores{rate}" for rate in ("", "-0.03", "-0.3")]
+    setting = published.Setting("digits", "scores").with_keys(num_epochs=3, width=0.5)
+    assert str(setting) == "digits-scores-num_epochs=3,width=0.5"
+    experiment = setting.experiment
+    assert (experiment.num_epochs, experiment.width, experiment.average) == (3, 0.5, "scores")
+    assert setting.with_keys(learning_rate=0.01) == published.Setting("digits", "scores", (("learning_rate", 0.01),))
+
+
+def test_the_map_is_trained_corners_first_and_from_cheap_to_dear():
+    """A cell at 8,000 images, 24 epochs and width 1 takes 5.5 core-minutes; none takes more than 20."""
+    keys = [dict(setting.keys) for setting in published.MAP]
+    minutes = [5.5 * of["train_size"] / 8000 * of["num_epochs"] / 24 * of["width"] ** 2 for of in keys]
+    corner = [of["train_size"] != 8000 and of["width"] != 1 and of["num_epochs"] != 24 for of in keys]
+    assert corner == sorted(corner, reverse=True) and max(minutes) < 20
+    for part in (True, False):
+        of_part = [cost for cost, at in zip(minutes, corner, strict=True) if at == part]
+        assert len(of_part) > 3 and of_part == sorted(of_part)
+    unchanged = published.Setting("cifar10_resnet8_map", "scores").experiment
+    assert unchanged.hash == published.ENDS.experiment.hash and unchanged.seeds == published.ENDS.experiment.seeds
+    assert len({setting.experiment.hash for setting in published.MAP} - {unchanged.hash}) == 14
+
+
+def test_photographs_are_settings_whose_seeds_have_both_ends(clone, tiny, monkeypatch):
+    assert published.of_photographs() == {}
+    publish.publish_folder(jointens.run(tiny(beta_vals=[0, 1], seeds=[0]), progress=False).folder)
+    assert published.of_photographs() == {}
+    publish.publish_folder(jointens.run(tiny(beta_vals=[0, 1], seeds=[1]), progress=False).folder)
+    (found,) = published.of_photographs().items()
+    assert found[0] == "tiny-scores" and found[1].experiment.beta_vals == (0, 1)
+    assert sorted(found[1].tests()["beta"].unique()) == [0, 1]
 
 
 def test_rates_and_averages_are_opened_by_their_value():
