@@ -1,6 +1,7 @@
 """An experiment, its name and its results folder: what is to be trained, and where what was trained lies.
 
 keys.py           the keys of an experiment: type, default, range, meaning
+key_types.py      types that several keys have, and what they check
 values.py         values as users write them, read and checked
 config.py         `Experiment`: the keys together, and what follows from them
 identity.py       the hash that names an experiment's numbers

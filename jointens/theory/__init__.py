@@ -1,15 +1,20 @@
 """Numerical counterparts of the theorems; the theory chapters and their figures are computed with these.
 
-gradients.py   gradient and curvature of L^β in the learners' outputs, diversity as a quadratic form
-flow.py        exact gradient flow of a small ensemble under L^β
-verify.py      random ensembles, and checks that an equation or inequality holds on them
+gradients.py        gradient and curvature of L^β in the learners' outputs, diversity as a quadratic form
+stop_gradient.py    gradients of learners that take each other for constants
+random_weights.py   expected losses of ensembles with random weights, and the β that they are
+flow.py             exact gradient flow of a small ensemble under L^β
+verify.py           random ensembles, and checks that an equation or inequality holds on them
 """
 
 from .flow import gradient_flow, joint_end, responses
 from .gradients import SecondOrder, output_curvature, output_gradient, second_order
+from .random_weights import beta_of_dirichlet, beta_of_kept, beta_of_variance, expected_loss, subset_weights
+from .stop_gradient import CONSTANTS, stop_gradient
 from .verify import SIZES, confirm, draw_batch, draws
 
 __all__ = [
-    "SIZES", "SecondOrder", "confirm", "draw_batch", "draws", "gradient_flow", "joint_end", "output_curvature",
-    "output_gradient", "responses", "second_order",
+    "CONSTANTS", "SIZES", "SecondOrder", "beta_of_dirichlet", "beta_of_kept", "beta_of_variance", "confirm",
+    "draw_batch", "draws", "expected_loss", "gradient_flow", "joint_end", "output_curvature", "output_gradient",
+    "responses", "second_order", "stop_gradient", "subset_weights",
 ]  # fmt: skip
