@@ -1,7 +1,7 @@
 """Analysis of finished sweeps: numbers over seeds, stored outputs, the paper's diagnostics, calibration.
 
 statistics.py          means over seeds and paired differences between β, with intervals
-learning_rates.py      values of β that have a learning rate each, chosen on validation data
+learning_rates.py      learning rates and β chosen on validation data
 stored.py              the learners' stored test outputs, ours or the authors'
 sweep_diagnostics.py   the paper's three diagnostics for every ensemble of a sweep
 calibration.py         predictions of finished runs and their calibration error
@@ -9,7 +9,7 @@ calibration.py         predictions of finished runs and their calibration error
 
 from . import statistics, sweep_diagnostics
 from .calibration import calibration_error, predictions
-from .learning_rates import at_rates, choose_rates, over_rates
+from .learning_rates import at_betas, at_rates, choose_betas, choose_rates, over_rates
 from .statistics import (
     METRIC_NAMES,
     compare,
@@ -20,12 +20,14 @@ from .statistics import (
     over_beta,
     reference_beta,
     shift,
+    side_by_side,
     verdict,
 )
 from .stored import PUBLISHED, StoredOutputs, stored_outputs
 
 __all__ = [
-    "METRIC_NAMES", "PUBLISHED", "StoredOutputs", "at_rates", "calibration_error", "choose_rates", "compare",
-    "complete_seeds", "independent", "joint", "mean_interval", "over_beta", "over_rates", "predictions",
-    "reference_beta", "shift", "statistics", "stored_outputs", "sweep_diagnostics", "verdict",
+    "METRIC_NAMES", "PUBLISHED", "StoredOutputs", "at_betas", "at_rates", "calibration_error", "choose_betas",
+    "choose_rates", "compare", "complete_seeds", "independent", "joint", "mean_interval", "over_beta", "over_rates",
+    "predictions", "reference_beta", "shift", "side_by_side", "statistics", "stored_outputs", "sweep_diagnostics",
+    "verdict",
 ]  # fmt: skip

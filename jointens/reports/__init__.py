@@ -5,6 +5,7 @@ beta_sweep.py         figures of a β sweep
 theory.py             figures of the theory chapters
 imagenet.py           figures of the ImageNet chapter
 diagnostics.py        figures of the paper's three diagnostics and of the regression sets
+remedies.py           figures of remedies for joint training
 tables.py             tables and texts of sweeps
 table1.py             the paper's Table 1, beside the paper's own numbers
 flow_slider.py        a slider over time for learners that move in a plane
