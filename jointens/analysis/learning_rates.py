@@ -55,8 +55,8 @@ def choose_betas(tests: pd.DataFrame, *, per_seed: bool = True) -> dict[int, flo
         β by seed.
     """
     if per_seed:
-        return {seed: _lowest(rows, "beta") for seed, rows in tests.groupby("seed")}
-    return dict.fromkeys(sorted(tests["seed"].unique()), _lowest(tests, "beta"))
+        return {int(seed): _lowest(rows, "beta") for seed, rows in tests.groupby("seed")}
+    return dict.fromkeys(map(int, sorted(tests["seed"].unique())), _lowest(tests, "beta"))
 
 
 def at_betas(tests: pd.DataFrame, betas: Mapping[int, float]) -> pd.DataFrame:
@@ -74,4 +74,4 @@ def _lowest(rows: pd.DataFrame, column: str) -> float:
     """Return the value of a column with the lowest validation ensemble loss in the mean over all seeds of the rows."""
     best = rows[rows["checkpoint"] == "best"]
     of_value = best.groupby(column)["val_ensemble"].agg(["mean", "count"])
-    return of_value["mean"][of_value["count"] == best["seed"].nunique()].idxmin()
+    return float(of_value["mean"][of_value["count"] == best["seed"].nunique()].idxmin())

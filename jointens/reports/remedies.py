@@ -29,42 +29,48 @@ from .style import (
 if TYPE_CHECKING:
     import pandas as pd
 
-STYLES = ((VERMILION, "s"), (BLUE, "o"), (ORANGE, "D"), (GREEN, "^"), (PURPLE, "v"), (SKY_BLUE, "P"))
+# Colour, marker, and where the name of a strength stands beside it, in points.
+STYLES = (
+    (VERMILION, "s", (7, 5)), (BLUE, "o", (-2, -14)), (ORANGE, "D", (7, 6)), (GREEN, "^", (-4, 7)),
+    (PURPLE, "v", (-8, 8)), (SKY_BLUE, "P", (-14, -36)),
+)  # fmt: skip
 COLUMNS = ("train_ensemble", "ensemble")  # of the x axis and of the y axis
+PANELS = ("last", "best")  # checkpoints, from above; strengths are named in the first
 
 
 def trade_off(remedies: Mapping[str, Mapping[str, pd.DataFrame]], sweeps: Sequence[Results]) -> Figure:
     """Draw each remedy's effect on the ensemble's loss on training data against that on test data.
 
-    A marker for each strength, with its name and the 95 % t intervals of both paired differences to β = 0. Lower left
-    is what is looked for: lower than independent training on both. A panel for each checkpoint.
+    A marker for each strength, with the 95 % t intervals of both paired differences to β = 0. Lower left is what is
+    looked for, lower than independent training on both. Above the last epoch, with the names of the strengths; below
+    the best checkpoint.
 
     Args:
         remedies: by name, tests by the name of the strength, as `side_by_side` gives them.
-        sweeps: whose tests they are, for the line below.
+        sweeps: whose tests they are, for the line at the bottom.
     """
-    with styled(1, 2, size=(7.6, 4.4), footer=stamp_of_many(sweeps)) as (figure, grid):
-        for axes, checkpoint in zip(grid.flat, CHECKPOINT_STYLES, strict=True):
+    size, heights = (7.6, 7.4), (3, 2)
+    with styled(2, 1, size=size, footer=stamp_of_many(sweeps), sharex=True, height_ratios=heights) as (figure, grid):
+        for axes, checkpoint in zip(grid.flat, PANELS, strict=True):
             axes.axhline(0, color="black", linewidth=0.8, zorder=1)
             axes.axvline(0, color="black", linewidth=0.8, zorder=1)
-            for (name, strengths), (colour, marker) in zip(remedies.items(), STYLES, strict=False):
+            for (name, strengths), (colour, marker, offset) in zip(remedies.items(), STYLES, strict=False):
                 points = [_differences(tests, checkpoint) for tests in strengths.values()]
                 (x, x_width), (y, y_width) = (tuple(zip(*values, strict=True)) for values in zip(*points, strict=True))
-                axes.plot(x, y, color=colour, linewidth=0.8, alpha=0.6, zorder=2)
                 axes.errorbar(
-                    x, y, y_width, x_width, label=name, color=colour, linestyle="", marker=marker, markersize=6,
-                    markeredgecolor="black", markeredgewidth=0.6, elinewidth=0.8, zorder=3,
+                    x, y, y_width, x_width, label=name, color=colour, linestyle="", marker=marker, markersize=7,
+                    markeredgecolor="black", markeredgewidth=0.6, elinewidth=0.9, zorder=3,
                 )  # fmt: skip
-                for place, strength in zip(zip(x, y, strict=True), strengths, strict=True):
-                    axes.annotate(
-                        strength, place, textcoords="offset points", xytext=(5, 4), fontsize=7.5, color=colour, zorder=4
-                    )
-            axes.set(title=CHECKPOINT_STYLES[checkpoint][0], xlabel="training loss minus that at β = 0, nats")
-            axes.locator_params(axis="x", nbins=5)
-        grid.flat[0].set_ylabel("test loss minus that at β = 0, nats")
+                if checkpoint == PANELS[0]:
+                    axes.plot(x, y, color=colour, linewidth=0.8, alpha=0.6, zorder=2)
+                    for place, strength in zip(zip(x, y, strict=True), strengths, strict=True):
+                        beside = {"textcoords": "offset points", "xytext": offset, "fontsize": 7.5, "zorder": 4}
+                        axes.annotate(strength, place, color=colour, **beside)
+            axes.set(title=CHECKPOINT_STYLES[checkpoint][0], ylabel="test loss\nminus that at β = 0, nats")
+        axes.set_xlabel("training loss minus that at β = 0, nats")
         handles, labels = grid.flat[0].get_legend_handles_labels()
         handles = [handle[0] for handle in handles]  # the markers without their bars
-        figure.legend(handles, labels, loc="outside upper center", ncols=3, columnspacing=1.0, handletextpad=0.2)
+        figure.legend(handles, labels, loc="outside upper center", ncols=6, columnspacing=1.0, handletextpad=0.2)
     return figure
 
 
@@ -93,12 +99,13 @@ def loss_over_kept(cases: Mapping[str, tuple[Tensor, Tensor]], *, average: str =
             axes.plot(sizes, expected, color=BLUE, marker="o", label="expected loss of K random learners")
             axes.plot(sizes, equivalent, **line, label="$L^β$ with the equivalent β")
             axes.set(title=name, xlabel="learners kept, K", xticks=list(sizes))
-            for place, style, words in ((expected[0], "bottom", "individual"), (expected[-1], "top", "ensemble")):
-                axes.axhline(place, color=DARK_GREY, linewidth=0.7, linestyle=":")
-                axes.annotate(
-                    words, (0.98, place), xycoords=("axes fraction", "data"), ha="right", va=style, fontsize=8,
-                    color=DARK_GREY,
-                )  # fmt: skip
+            for loss, x, aligned, words in (
+                (expected[0], 0.98, ("right", "bottom"), "individual"),
+                (expected[-1], 0.02, ("left", "top"), "ensemble"),
+            ):
+                axes.axhline(loss, color=DARK_GREY, linewidth=0.7, linestyle=":")
+                options = dict(zip(("ha", "va"), aligned, strict=True), fontsize=8, color=DARK_GREY)
+                axes.annotate(words, (x, loss), xycoords=("axes fraction", "data"), **options)
             axes.margins(y=0.14)
         grid.flat[0].set_ylabel("cross-entropy, nats")
         legend_above(figure, grid.flat[0], ncols=2)

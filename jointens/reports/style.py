@@ -83,7 +83,7 @@ def styled(
         columns: of axes.
         size: width and height in inches.
         footer: the line below the figure, such as `stamp` gives.
-        shared: `sharex` and `sharey`, as for `Figure.subplots`.
+        shared: further arguments of `Figure.subplots`, such as `sharex` and `height_ratios`.
 
     Yields:
         The figure and its axes, an array `(rows, columns)`.

@@ -24,6 +24,7 @@ def test_each_strength_is_a_point_at_its_paired_differences(tiny, tmp_path):
     groups = {"dropout": {"1": tests["1"], "2": tests["2"]}, "warm start": {"30": tests["30"]}}
     results = jointens.run(tiny(seeds=[0], num_epochs=1), progress=False)
     figure = remedies.trade_off(groups, [results, results])
+    assert [axes.get_title() for axes in figure.axes] == ["last epoch", "best checkpoint"]
     for axes in figure.axes:
         markers = [line for line in axes.lines if line.get_marker() not in ("None", None)]
         assert len(markers) == 2
@@ -34,7 +35,7 @@ def test_each_strength_is_a_point_at_its_paired_differences(tiny, tmp_path):
         widths = [np.ptp(segment, axis=0).max() / 2 for segment in itertools.chain(*bars)]
         halves = [mean_interval(values)[1] for name in ("1", "2", "30") for values in shifts[name]]
         np.testing.assert_allclose(np.sort(widths), np.sort(halves))
-        assert [text.get_text() for text in axes.texts] == ["1", "2", "30"]
+    assert [[text.get_text() for text in axes.texts] for axes in figure.axes] == [["1", "2", "30"], []]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["dropout", "warm start"]
     figure.savefig(tmp_path / "trade_off.png")
 
