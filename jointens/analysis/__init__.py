@@ -2,6 +2,7 @@
 
 statistics.py          means over seeds and paired differences between β, with intervals
 learning_rates.py      learning rates and β chosen on validation data
+expected_dropout.py    training on the expectation of learner dropout
 stored.py              the learners' stored test outputs, ours or the authors'
 sweep_diagnostics.py   the paper's three diagnostics for every ensemble of a sweep
 calibration.py         predictions of finished runs and their calibration error
@@ -9,6 +10,7 @@ calibration.py         predictions of finished runs and their calibration error
 
 from . import statistics, sweep_diagnostics
 from .calibration import calibration_error, predictions
+from .expected_dropout import train_on_expectation
 from .learning_rates import at_betas, at_rates, choose_betas, choose_rates, over_rates
 from .statistics import (
     METRIC_NAMES,
@@ -29,5 +31,5 @@ __all__ = [
     "METRIC_NAMES", "PUBLISHED", "StoredOutputs", "at_betas", "at_rates", "calibration_error", "choose_betas",
     "choose_rates", "compare", "complete_seeds", "independent", "joint", "mean_interval", "over_beta", "over_rates",
     "predictions", "reference_beta", "shift", "side_by_side", "statistics", "stored_outputs", "sweep_diagnostics",
-    "verdict",
+    "train_on_expectation", "verdict",
 ]  # fmt: skip

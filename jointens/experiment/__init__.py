@@ -17,6 +17,7 @@ parameters.py     the parameters that papermill hands to a notebook
 from .config import Experiment
 from .folder import RELEASED, Results
 from .frames import AUTHORS_COLUMNS, authors_table
+from .frames import tests as tests_of
 from .keys import KeyDescription
 from .parameters import check_parameters
 from .record import CHECKPOINTS, Cell, CellRecord, History, Metrics, canonical_beta
@@ -25,5 +26,5 @@ from .values import check_value
 __all__ = [
     "AUTHORS_COLUMNS", "CHECKPOINTS", "RELEASED", "Cell", "CellRecord", "Experiment", "History",
     "KeyDescription", "Metrics", "Results", "authors_table", "canonical_beta",
-    "check_parameters", "check_value",
+    "check_parameters", "check_value", "tests_of",
 ]  # fmt: skip
