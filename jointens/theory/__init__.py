@@ -1,7 +1,7 @@
 """Numerical counterparts of the theorems; the theory chapters and their figures are computed with these.
 
 gradients.py        gradient and curvature of L^β in the learners' outputs, diversity as a quadratic form
-stop_gradient.py    gradients of learners that take each other for constants
+stop_gradients.py   gradients of learners that take each other for constants
 random_weights.py   expected losses of ensembles with random weights, and the β that they are
 flow.py             exact gradient flow of a small ensemble under L^β
 verify.py           random ensembles, and checks that an equation or inequality holds on them
@@ -10,7 +10,7 @@ verify.py           random ensembles, and checks that an equation or inequality 
 from .flow import gradient_flow, joint_end, responses
 from .gradients import SecondOrder, output_curvature, output_gradient, second_order
 from .random_weights import beta_of_dirichlet, beta_of_kept, beta_of_variance, expected_loss, subset_weights
-from .stop_gradient import CONSTANTS, stop_gradient
+from .stop_gradients import CONSTANTS, stop_gradient
 from .verify import SIZES, confirm, draw_batch, draws
 
 __all__ = [
