@@ -154,9 +154,9 @@ glue("remedies_chosen_range", f"{low} to {high}", display=False)
 #   has the higher test loss.
 # - A **warm start** costs more than it gains: independent learners that are trained jointly afterwards overfit, too.
 # - **Learner dropout** to four or three of five keeps a part of the gain and has a *lower* test loss than independent
-#   training. To two of five it gives the gain away, for a test loss lower still. Its learners collude less, but they do: by
-#   themselves the accuracy of those of four of five changes by {glue:text}`remedies_kept4_individual_accuracy_last_difference` points,
-#   that of joint learners by {glue:text}`remedies_joint_individual_accuracy_last_difference`.
+#   training. To two of five it gives the gain away, for a test loss lower still. Its learners collude less, but they
+#   do: the accuracy of single learners changes by {glue:text}`remedies_kept4_individual_accuracy_last_difference` points with four
+#   of five, and by {glue:text}`remedies_joint_individual_accuracy_last_difference` in joint training.
 #
 # At the best checkpoint (below) there is next to nothing to cure, and hardly any remedy can be told from independent
 # training. That of a warm start mostly lies in the first epochs, and then it *is* that of independent training.
@@ -173,7 +173,8 @@ glue("remedies_chosen_range", f"{low} to {high}", display=False)
 # its own.
 #
 # 1. *The others are constant:* $\ell_i = \frac{1 - \beta}M \mathcal L(f_i, y) + \beta\, \mathcal L\bigl(\frac1M (f_i +
-#    \sum_{j \ne i} \mathrm{sg}(f_j)), y\bigr)$. For every loss and every average
+#    \sum_{j \ne i} \mathrm{sg}(f_j)), y\bigr)$; for averaged probabilities the second term averages
+#    the $p_j$. For every loss and every average
 #
 #    $$
 #    \frac{\partial \ell_i}{\partial f_i} = \frac{\partial \mathcal L^\beta}{\partial f_i} .
@@ -181,7 +182,7 @@ glue("remedies_chosen_range", f"{low} to {high}", display=False)
 #
 # 2. *The average is constant:* $\ell_i = \mathcal L(f_i, y) - \beta D_i$ with $D_i = \lVert f_i - \mathrm{sg}(\bar f)
 #    \rVert^2$ for squared error, and $D_i = \mathrm{KL}(\mathrm{softmax}\, \mathrm{sg}(\bar f) \,\Vert\, p_i)$ for
-#    cross-entropy of averaged scores. Then
+#    cross-entropy of averaged scores (and of the released average, with $p_i$ in the place of $f_i$). Then
 #
 #    $$
 #    \frac{\partial \ell_i}{\partial f_i} = M\, \frac{\partial \mathcal L^\beta}{\partial f_i} .
@@ -195,17 +196,28 @@ glue("remedies_chosen_range", f"{low} to {high}", display=False)
 # :::{prf:proof}
 # *1.* A partial derivative in $f_i$ holds the other outputs fixed, and that is all that sg does.
 #
-# *2.* For squared error the gradient is $2 (f_i - y) - 2 \beta (f_i - \bar f) = 2 \bigl[(1 - \beta)(f_i - y) + \beta (\bar
-# f - y)\bigr]$. For scores that of $D_i$ is $p_i - \bar p$, so that of $\ell_i$ is $(p_i - e_y) - \beta (p_i - \bar p) =
-# (1 - \beta)(p_i - e_y) + \beta (\bar p - e_y)$. Both are $M$ times the gradient in {prf:ref}`thm-gradient`. The reason is
-# the same for both: as a function of $q$, the mean of the divergences $D(q, q_i)$ is smallest at the average
-# ({prf:ref}`thm-bregman`), so its derivative in $q$ is zero there, and nothing is lost by holding the average fixed.
+# *2.* For squared error the gradient is
+#
+# $$
+# 2 (f_i - y) - 2 \beta (f_i - \bar f) = 2 \bigl[(1 - \beta)(f_i - y) + \beta (\bar f - y)\bigr] .
+# $$
+#
+# For scores that of $D_i$ is $p_i - \bar p$ with $\bar p = \mathrm{softmax}(\bar f)$, so that of $\ell_i$ is
+#
+# $$
+# (p_i - e_y) - \beta (p_i - \bar p) = (1 - \beta)(p_i - e_y) + \beta (\bar p - e_y) .
+# $$
+#
+# Both are $M$ times the gradient in {prf:ref}`thm-gradient`. The reason is the same for both: as a function of $q$, the mean
+# of the divergences $D(q, q_i)$ is smallest at the average ({prf:ref}`thm-bregman`), so its derivative in $q$ is zero
+# there, and nothing is lost by holding the average fixed.
 #
 # *3.* With $\bar p_y$ fixed, $D_i$ is $\mathcal L(f_i, y)$ and a constant. (The mean of $\log (q / p_{i,y})$ has no
 # smallest value in $q$, so here holding the average fixed does lose something: the ensemble loss.)
 # :::
 #
-# So learners need not cooperate through one another's gradients to collude. Each of them, selfishly, goes where the
+# Each learner has weights of its own, so what holds for the gradients in the outputs holds for those in the weights.
+# Learners need not cooperate through one another's gradients to collude. Each of them, selfishly, goes where the
 # *present* average is wrong, and that is enough. The factor $M$ is that of `rate_per_learner`
 # ({prf:ref}`thm-rates`).
 #
@@ -384,8 +396,8 @@ theory.confirm("Dirichlet weights", dirichlet, cases(SQUARED))
 #    and $d_S$ the mean of the $d_i$ over a random subset $S$ of $K$ learners. Then
 #
 #    $$
-#    \bigl| E_K - \mathcal L^{\beta_K} \bigr| \le \frac1{36 \sqrt 3} \Bigl( \mathbb E\, r(d_S)^3
-#    + (1 - \beta_K)\, \frac1M \sum_i r(d_i)^3 \Bigr) ,
+#    \bigl| E_K - \mathcal L^{\beta_K} \bigr| \le \frac1{36 \sqrt 3} \Bigl( \mathbb E\, r(d_S)^3 +
+#    (1 - \beta_K)\, \frac1M \sum_i r(d_i)^3 \Bigr) ,
 #    $$
 #
 #    which is of third order in the learners' deviations, while diversity is of second.
@@ -399,13 +411,15 @@ theory.confirm("Dirichlet weights", dirichlet, cases(SQUARED))
 # the mean of theirs; and a random subset of a random subset is a random subset.
 #
 # *2.* $\mathcal L(\cdot, y)$ is log-sum-exp minus a linear function. Along a direction $v$ its third derivative is the third
-# central moment of the entries of $v$ under some softmax. On an interval of length $r$ such a moment is at most $r^3 / (6
-# \sqrt 3)$: for a given mean it is largest for two points, where it is $p (1 - p)(1 - 2p)\, r^3$. So $\mathcal L(\bar f
-# + v, y)$ differs from its expansion up to second order by at most $\frac16 \cdot r(v)^3 / (6 \sqrt 3)$. Use this with $v
-# = d_S$ in $E_K$ and with $v = d_i$ in $\mathcal L^{\beta_K} = \text{ens} + (1 - \beta_K)\, \text{DIV}$. Constant terms are
-# ens in both, linear terms have mean zero, and the quadratic ones, $\frac12 \mathbb E\, d_S^\top H d_S$ and $(1 - \beta_K)
-# \frac1{2M} \sum_i d_i^\top H d_i$ with $H = \nabla^2 \mathcal L(\bar f, y)$, are equal: that is
-# {prf:ref}`thm-random-weights` for the norm of $H$ and $y = \bar f$.
+# central moment of the entries of $v$ under some softmax. On an interval of length $r$ such a moment is at most
+# $r^3 / (6 \sqrt 3)$: for a given mean it is largest for two points, where it is $p (1 - p)(1 - 2p)\, r^3$. So
+# $\mathcal L(\bar f + v, y)$ differs from its expansion up to second order by at most $\frac16 \cdot r(v)^3 / (6 \sqrt 3)$.
+#
+# Use this with $v = d_S$ in $E_K$, and with $v = d_i$ in $\mathcal L^{\beta_K} = \text{ens} + (1 - \beta_K)\, \text{DIV}$.
+# Constant terms are ens in both, and linear terms have mean zero. The quadratic ones are
+# $\frac12 \mathbb E\, d_S^\top H d_S$ and $(1 - \beta_K) \frac1{2M} \sum_i d_i^\top H d_i$ with
+# $H = \nabla^2 \mathcal L(\bar f, y)$. They are equal: that is {prf:ref}`thm-random-weights` for the norm of $H$ and
+# $y = \bar f$.
 #
 # *3.* With $s(c) = \log(1 + e^c)$, $E_K = \frac KM s(\frac cK) + (1 - \frac KM) \log 2$, $\text{ind} = \frac1M s(c) + (1 -
 # \frac1M) \log 2$ and $\text{ens} = s(\frac cM)$; and $s(c) - c \to 0$.
