@@ -42,6 +42,24 @@ def reference_beta(tests: pd.DataFrame) -> float:
     return independent(tests["beta"].unique())
 
 
+def side_by_side(reference: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Join two ways of training the same seeds, the reference as β = 0 and the other as β = 1, for `compare`.
+
+    Args:
+        reference: rows of `Results.tests`, one for each seed and checkpoint, whatever their β.
+        other: the same of the other way.
+
+    Raises:
+        InputError: there are several rows for a seed and checkpoint.
+    """
+    import pandas as pd
+
+    for rows in (reference, other):
+        if rows.duplicated(["seed", "checkpoint"]).any():
+            raise InputError("several rows have the same seed and checkpoint; allowed are those of a single β")
+    return pd.concat([reference.assign(beta=0.0), other.assign(beta=1.0)], ignore_index=True)
+
+
 def mean_interval(values: np.ndarray, axis: int = -1) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and the half-width of its 95 % t interval along an axis; the half-width of one value is NaN."""
     from scipy.stats import t

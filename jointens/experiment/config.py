@@ -6,6 +6,7 @@ keys themselves are declared in keys.py.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import functools
 import math
@@ -23,8 +24,10 @@ from ..training import switches_of
 from .identity import NUMBERS, SOURCES, default_tag, hash_of
 from .keys import KEYS, Keys
 from .parameters import check_parameters
-from .record import Cell
+from .record import Cell, Metrics
 from .values import errors_in_one_line
+
+METRICS = tuple(field.name for field in dataclasses.fields(Metrics))  # "diversity" is nearly "diversity_cap"
 
 
 @errors_in_one_line
@@ -62,6 +65,10 @@ class Experiment(Keys):
             raise InputError(f"loss is {self.loss}; {name} allows {dataset.loss}")
         if self.validate_every and self.validate_every > self.steps_per_epoch:
             raise InputError(f"validate_every is {self.validate_every}; an epoch has only {self.steps_per_epoch} steps")
+        if self.kept_learners and self.kept_learners > self.num_learners:
+            raise InputError(f"kept_learners is {self.kept_learners}; allowed is 1..{self.num_learners}, num_learners")
+        if self.warm_start >= self.num_epochs:
+            raise InputError(f"warm_start is {self.warm_start}; allowed is less than num_epochs, {self.num_epochs}")
         for key in self.names():
             if key.startswith("slurm_") and getattr(self, key) is not None and self.launcher != "slurm":
                 raise InputError(f"{key} is {getattr(self, key)}; it needs launcher=slurm")
@@ -85,13 +92,14 @@ class Experiment(Keys):
     def from_namespace(cls, namespace: Mapping[str, Any]) -> Experiment:
         """Make an experiment from a notebook's variables that are keys: `Experiment.from_namespace(globals())`.
 
-        A plain variable whose name is nearly a key's is refused, others are left alone. Of what papermill hands over,
+        A plain variable whose name is nearly a key's is refused, others are left alone, and so are those that are named
+        as a metric is. Of what papermill hands over,
         everything is refused that is neither a key nor a parameter of the notebook.
         """
         check_parameters(namespace, cls.names())
         plain = (int, float, str, list, tuple, dict, type(None))
         for name, value in namespace.items():
-            if name in cls.names() or name.startswith("_") or not isinstance(value, plain):
+            if name in (*cls.names(), *METRICS) or name.startswith("_") or not isinstance(value, plain):
                 continue
             if near := difflib.get_close_matches(name, cls.names(), n=1, cutoff=0.75):
                 raise InputError(f"unknown key {name!r}; the nearest known one is {near[0]!r}")

@@ -8,62 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationInfo,
-    WithJsonSchema,
-    field_validator,
-)
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
-from ..common import CSV, IMPORT, PRECISIONS, InputError, absolute_name, dump_yaml
+from ..common import PRECISIONS, InputError, dump_yaml
 from ..data import AUGMENTATIONS, DATASETS
 from ..losses import AVERAGES, LOSSES
-from ..models import LEARNERS, TIMM
+from ..models import LEARNERS
 from ..training import EXECUTION_MODES, OPTIMISERS, SCHEDULERS
+from .key_types import Column, FolderName, OwnFunction, Place, Positive, Scale, Table, TimmModel
 from .record import canonical_beta
 from .values import known_values, read_value
 
 KEYS = ConfigDict(extra="forbid", strict=True)
 RUN = {"identity": False}  # where and how it runs, or which cells: the numbers of a cell do not depend on it
-
-
-def _check_printable(text: str, info: ValidationInfo) -> str:
-    if not text.isprintable():
-        raise InputError(f"{info.field_name} is {text!r}; allowed are printable characters")
-    return text
-
-
-def _whole_if_whole(number: float) -> float:
-    """Turn 5.0 into 5: the hash knows whole factors as whole numbers."""
-    return int(number) if number == int(number) else number
-
-
-def _text_of_number(name: Any) -> Any:
-    """Turn a number into its text: a column may be named 2019, which YAML and papermill read as a number."""
-    return str(name) if type(name) in (int, float) else name
-
-
-def _check_folder_name(tag: str) -> str:
-    if set(tag) & set("/\\") or tag in (".", "..") or len(tag) > 100:
-        raise InputError(f"tag is {tag!r}; allowed is a folder's name without a path separator")
-    return tag
-
-
-Positive = Annotated[int, Field(ge=1)]
-Place = Annotated[str, AfterValidator(_check_printable)]
-Column = Annotated[str, BeforeValidator(_text_of_number), WithJsonSchema({"type": ["string", "number"]})]
-Table = Annotated[str, Field(pattern=f"^{CSV}", examples=[f"{CSV}PATH"]), AfterValidator(absolute_name)]
-# The pattern stands next to the plain type: behind a validator it is checked, but left out of the JSON schema.
-OwnFunction = Annotated[
-    str, Field(pattern=f"^{IMPORT}", examples=[f"{IMPORT}MODULE:FUNCTION"]), AfterValidator(_check_printable),
-    AfterValidator(absolute_name),
-]  # fmt: skip
-TimmModel = Annotated[str, Field(pattern=f"^{TIMM}", examples=[f"{TIMM}NAME"])]
 
 
 class KeyDescription(NamedTuple):
@@ -115,9 +73,7 @@ class Keys:
     hidden: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = Field(
         (64, 64), description="widths of an MLP's hidden layers"
     )
-    width: Annotated[float, AfterValidator(_whole_if_whole)] = Field(
-        1, gt=0, le=100, description="factor of all widths, of hidden layers and convolutions"
-    )
+    width: Scale = Field(1, gt=0, le=100, description="factor of all widths, of hidden layers and convolutions")
     stem_stride: int = Field(
         1, ge=1, le=4, description="stride of the first convolution of ResNet8, ResNet18 and ResNet34: 2 halves height "
         "and width of the images, for a quarter of the work",
@@ -133,6 +89,17 @@ class Keys:
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         tuple(range(10)), description="one paired run of every β for each seed", json_schema_extra=RUN
     )
+
+    # ---- the objective
+    kept_learners: int | None = Field(
+        None, ge=1, description="learners whose average the ensemble loss of a training step is of, drawn anew for "
+        "each step and run; none: all",
+    )  # fmt: skip
+    diversity_cap: float | None = Field(
+        None, gt=0, description="diversity of an example above which more of it earns nothing, in nats or squared "
+        "units of the scaled target; none: no cap",
+    )  # fmt: skip
+    warm_start: int = Field(0, ge=0, le=10**9, description="epochs at the start in which β is 0")
 
     # ---- training
     optimiser: Literal[OPTIMISERS] = Field("SGD", description="optimiser")
@@ -228,7 +195,7 @@ class Keys:
     out: Place | None = Field(
         None, description="folder of all results; none: runs/ of the repository", json_schema_extra=RUN
     )
-    tag: Annotated[Place, AfterValidator(_check_folder_name)] | None = Field(
+    tag: FolderName | None = Field(
         None, description="name of the results folder; none: made from the identity", json_schema_extra=RUN
     )
     store_outputs: bool = Field(

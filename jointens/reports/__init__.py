@@ -7,6 +7,7 @@ imagenet.py           figures of the ImageNet chapter
 diagnostics.py        figures of the paper's three diagnostics and of the regression sets
 settings_map.py       figures of a map over many settings
 forests.py            figure and table of forests whose leaf values are fitted jointly
+remedies.py           figures of remedies for joint training
 tables.py             tables and texts of sweeps
 table1.py             the paper's Table 1, beside the paper's own numbers
 flow_slider.py        a slider over time for learners that move in a plane

@@ -56,17 +56,19 @@ SCALES = {
     "other": "results with other hyperparameters",
     "own": "results on a table of your own",
 }
+PLAIN = {"kept_learners": None, "diversity_cap": None, "warm_start": 0}  # without remedies
 # The authors' shipped sweep, whatever its data set, learner and average.
 AUTHORS = {
     "num_learners": 5, "width": 1, "optimiser": "SGD", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4,
     "scheduler": "ExponentialLR", "gamma": 0.2, "lr_switch": [30, 50, 70], "batch_size": 128, "num_epochs": 80,
-    "label_noise": 0.0, "rate_per_learner": False, "augmentation": "protocol", "stem_stride": 1,
+    "label_noise": 0.0, "rate_per_learner": False, "augmentation": "protocol", "stem_stride": 1, **PLAIN,
 }  # fmt: skip
 # Their ImageNet run, whatever its learner; the shipped file is MobileViT's.
 AUTHORS_IMAGENET = {
     "num_learners": 3, "average": "probabilities", "optimiser": "SGD", "learning_rate": 0.5, "momentum": 0.9,
     "weight_decay": 1e-7, "scheduler": "ExponentialLR", "gamma": 0.2, "lr_switch": 6, "max_patience": 15,
     "validate_every": 2000, "batch_size": 32, "num_epochs": 1000, "label_noise": 0.0, "rate_per_learner": False,
+    **PLAIN,
 }  # fmt: skip
 
 
@@ -81,7 +83,7 @@ def styled(
         columns: of axes.
         size: width and height in inches.
         footer: the line below the figure, such as `stamp` gives.
-        shared: `sharex` and `sharey`, as for `Figure.subplots`.
+        shared: further arguments of `Figure.subplots`, such as `sharex` and `height_ratios`.
 
     Yields:
         The figure and its axes, an array `(rows, columns)`.

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from ..common import autocast, working_on
 from ..data import Split
-from ..losses import check_names, objective_unchecked
 from ..models import Ensemble
 from .best_checkpoint import BestCheckpoint
 from .graphed_step import GraphedStep, cuda_graph
 from .metrics import mean_over, measure
+from .objective import Objective, WarmStart
 from .optimiser import make_optimiser
+from .random_streams import random_state, random_streams
 from .schedule import Schedule
 from .take_step import step_down
 from .trained import TrainedRun, join_groups, moved, split_runs
@@ -39,6 +40,9 @@ class Trainer:
         num_epochs: passes over the training data.
         loss: "cross_entropy" or "squared_error".
         average: what the ensemble averages: "scores", "probabilities" or "released".
+        kept_learners: learners whose mean the ensemble loss is of, drawn anew in each step; see `Objective`.
+        diversity_cap: diversity above which more of it earns nothing; see `Objective`.
+        warm_start: epochs at the start in which β is 0.
         optimiser: over the ensemble's parameters; None: SGD with momentum 0.9.
         schedule: of the learning rate; None: a constant rate of 0.1.
         data_of_run: for each run, which of the loader's S seeds it is trained on; None: all on the first.
@@ -48,7 +52,7 @@ class Trainer:
         keep_outputs: keep the learners' test and validation outputs at the best and the last validation.
         precision: "float32" or "bfloat16".
         graph: on a GPU record the training step as a CUDA graph and replay it.
-        dropout_seed: of the masks of dropout.
+        dropout_seed: of the masks of dropout and the subsets of learners.
         on_validation: called after each validation, when everything is as `state()` gives it.
 
     Raises:
@@ -64,6 +68,9 @@ class Trainer:
         num_epochs: int = 10,
         loss: str = "cross_entropy",
         average: str = "scores",
+        kept_learners: int | None = None,
+        diversity_cap: float | None = None,
+        warm_start: int = 0,
         optimiser: torch.optim.Optimizer | None = None,
         schedule: Schedule | None = None,
         data_of_run: Sequence[int] | None = None,
@@ -76,7 +83,7 @@ class Trainer:
         dropout_seed: int = 0,
         on_validation: OnValidation | None = None,
     ):
-        check_names(loss, average)
+        self.objective = Objective(loss, average, ensemble.num_learners, kept_learners, diversity_cap)
         runs = ensemble.runs or 1
         betas = [beta] * runs if isinstance(beta, (int, float)) else list(beta)
         data_of_run = [0] * runs if data_of_run is None else list(data_of_run)
@@ -88,9 +95,9 @@ class Trainer:
         self.device = next(ensemble.parameters()).device
         self.num_runs, self.num_epochs, self.validate_every = runs, num_epochs, validate_every
         self.measure_test, self.keep_outputs, self.precision = measure_test, keep_outputs, precision
-        self._averaging = {"loss": loss, "average": average}
         self.run_data = torch.tensor(data_of_run, device=self.device)  # (R,)
-        self.betas = torch.tensor([float(b) for b in betas], device=self.device)  # (R,)
+        self.betas = torch.tensor([float(b) for b in betas], device=self.device)  # (R,), those of the epoch
+        self.warm_start = WarmStart(self.betas, warm_start)
         self.loss_factor = ensemble.num_learners if rate_per_learner else 1
         self.schedule = schedule or Schedule(0.1)
         weights, rate = ensemble.parameters(), self.schedule.rate
@@ -106,17 +113,11 @@ class Trainer:
         self.epoch_total, self.epoch_seen = torch.zeros_like(self.total, dtype=torch.float64), 0
         self.best = BestCheckpoint(self._weights(), runs)
         self._val_groups: list | None = None  # outputs and targets of the last validation, if they are kept
-        self._random: dict[str, Tensor] | None = None  # where the streams of dropout masks are to go on
+        self._random: dict[str, Tensor] | None = None  # where the random streams are to go on
 
     def run(self) -> list[TrainedRun]:
         """Train to the end; returns what each run left."""
-        gpus = [self.device] if self.device.type == "cuda" else []
-        with working_on(self.device), torch.random.fork_rng(devices=gpus):
-            torch.manual_seed(self.dropout_seed)
-            if self._random:
-                torch.set_rng_state(self._random["cpu"])
-                if gpus:
-                    torch.cuda.set_rng_state(self._random["cuda"], self.device)
+        with working_on(self.device), random_streams(self.device, self.dropout_seed, self._random):
             try:
                 self._run()
                 return self._finished()
@@ -127,6 +128,7 @@ class Trainer:
         steps_per_epoch = self.loader.steps_per_epoch
         every = self.validate_every or steps_per_epoch
         while self.goes_on and self.epoch <= self.num_epochs:
+            self.warm_start.begin(self.epoch)
             with contextlib.closing(self.loader.epoch(skip=self.steps)) as items:  # or workers outlive an exception
                 while self.goes_on and self.steps < steps_per_epoch:
                     number = min(every - self.steps % every, steps_per_epoch - self.steps)
@@ -203,7 +205,7 @@ class Trainer:
         return Split(*(v.index_select(0, self.run_data) for v in (self.loader.prepare(batch.inputs), batch.targets)))
 
     def _objective(self, batch: Split) -> Tensor:
-        return objective_unchecked(self._forward(batch.inputs), batch.targets, self.betas, **self._averaging)
+        return self.objective(self._forward(batch.inputs), batch.targets, self.betas)
 
     def _forward(self, inputs: Tensor) -> Tensor:
         """Inputs `(R, B, ...)` → outputs `(R, M, B, K)`, float32 in every precision."""
@@ -238,7 +240,7 @@ class Trainer:
 
     @torch.no_grad()
     def _measured(self, groups: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        return mean_over((measure(*group, **self._averaging), group[1].shape[-1]) for group in groups)
+        return mean_over((measure(*group, **self.objective.averaging), group[1].shape[-1]) for group in groups)
 
     def _tested(self, val: list | None = None) -> tuple[dict[str, Tensor] | None, dict[str, Tensor]]:
         """Test metrics; if kept, outputs and targets of test and validation data, whose groups `val` may be known."""
@@ -275,11 +277,10 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return everything that training goes on from, after a validation: nested dicts and lists of tensors."""
-        on_gpu = self.device.type == "cuda"
-        random = {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state(self.device)} if on_gpu else {})
         own = {name: getattr(self, name) for name in _STATE} | self.best.state()
         parts = {name: getattr(self, name).state_dict() for name in ("ensemble", "optimiser")}
-        return own | parts | {"schedule": self.schedule.state(), "feed": self.loader.state(), "random": random}
+        others = {"schedule": self.schedule.state(), "feed": self.loader.state(), "random": random_state(self.device)}
+        return own | parts | others
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state()` of an equal trainer returned."""

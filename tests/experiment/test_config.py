@@ -105,6 +105,11 @@ def test_numbers_of_numpy_and_ranges_are_taken():
         ({"beta_vals": [0.3, 0.1 + 0.2]}, "no two the same"),
         ({"hidden": ["wide"]}, "hidden is 'wide'; allowed is a whole number"),
         ({"hidden": ["3"]}, "hidden is '3'; allowed is a whole number"),
+        ({"kept_learners": 6}, r"kept_learners is 6; allowed is 1\.\.5, num_learners"),
+        ({"kept_learners": 0}, "kept_learners is 0; allowed is at least 1"),
+        ({"diversity_cap": 0}, "diversity_cap is 0.0; allowed is more than 0"),
+        ({"warm_start": -1}, "warm_start is -1; allowed is at least 0"),
+        ({"warm_start": 60}, "warm_start is 60; allowed is less than num_epochs, 60"),
         ({"hidden": [1, True]}, "hidden is True; allowed is a whole number"),
         ({"num_epochs": "1:30"}, "num_epochs is '1:30'; allowed is a whole number"),
         ({"train_size": " "}, "train_size is ' '; allowed is a whole number"),
@@ -226,6 +231,7 @@ def test_the_hash_covers_what_the_numbers_depend_on_and_nothing_else():
         {"rate_per_learner": True}, {"scheduler": "none"}, {"gamma": 0.5}, {"lr_switch": [1]}, {"batch_size": 32},
         {"num_epochs": 61}, {"val_size": 100}, {"test_size": 100}, {"width": 2}, {"scheduler": "Linear"},
         {"scheduler": "Linear", "factor": 0.1}, {"optimiser": "RMSprop"}, {"base_learner": "ResNet18"},
+        {"kept_learners": 2}, {"kept_learners": 3}, {"warm_start": 5}, {"diversity_cap": 0.1}, {"diversity_cap": 0.2},
     ]  # fmt: skip
     hashes = [Experiment(**other).hash for other in others]
     assert len({plain.hash, *hashes}) == len(others) + 1

@@ -57,3 +57,10 @@ def test_numbers_and_texts_through_papermill_are_read_as_on_the_command_line():
     for words in ({"seeds": "1:5"}, {"beta_vals": "0:1:0.1"}, {"seeds": "[1:5]"}, {"num_epochs": "1:30"}):
         with pytest.raises(InputError, match=r"allowed is a (whole|finite) number"):
             experiment(**words)
+
+
+def test_a_variable_named_as_a_metric_is_no_misspelt_key():
+    """`diversity` is nearly `diversity_cap`."""
+    assert Experiment.from_namespace({"diversity": 0.3, "accuracy": 0.9}) == Experiment()
+    with pytest.raises(InputError, match="unknown key 'diversity_caps'; the nearest known one is 'diversity_cap'"):
+        Experiment.from_namespace({"diversity_caps": 0.3})

@@ -87,6 +87,8 @@ def test_a_run_that_was_stopped_ends_with_the_same_files(toy, tmp_path, monkeypa
         {"base_learner": "MobileNet_IN", "num_epochs": 2},  # with batch-norm
         {"dataset": "CIFAR-10"},
         {"scheduler": "Linear", "lr_switch": 3, "optimiser": "Adam", "learning_rate": 0.001},
+        {"warm_start": 2},  # the first stop is within it
+        {"kept_learners": 1, "diversity_cap": 0.1},
     ],
     ids=lambda keys: next(iter(keys)),
 )

@@ -66,6 +66,7 @@ def pretended_gpu(monkeypatch):
     [
         {},
         {"optimiser": "Adam", "average": "probabilities"},
+        {"kept_learners": 1, "diversity_cap": 0.1, "warm_start": 1},
         {"optimiser": "RMSprop", "average": "released"},
         {"dataset": "CIFAR-10", "base_learner": "CNN"},
         {"dataset": "CIFAR-10", "base_learner": "CNN", "stack": False, "precision": "bfloat16"},
