@@ -139,8 +139,10 @@ tables.changes(fair, 1).rename_axis(index={"data": "rate"})
 # to the loss as if they were logits (`released`, [decisions](../book/decisions.md)):
 
 # %%
-averages = {name: of.tests() for name, of in published.by_average().items()}
-tables.changes(averages, 1).rename_axis(index={"data": "average"})
+with_each_average = {
+    name: of.tests() for name, of in published.by_average().items()
+}
+tables.changes(with_each_average, 1).rename_axis(index={"data": "average"})
 
 # %% [markdown]
 # Joint training loses with every average. Where probabilities are averaged it is worse on training data, too. This is not
@@ -289,13 +291,15 @@ own_rates_best = compare(own_rates, 1).loc[:, "best", :]["verdict"]
 claims["fitted, each at its own rate: test loss higher, accuracy lower"] = (
     own_rates_best[["ensemble", "accuracy"]].to_list() == ["higher", "lower"]
 )
-of_averages = {name: compare(of, 1)["verdict"] for name, of in averages.items()}
+verdict_of = {
+    name: compare(of, 1)["verdict"] for name, of in with_each_average.items()
+}
 claims["fitted, every average: test loss higher, last accuracy lower"] = all(
     (of["ensemble"] == "higher").all() and of["accuracy", "last"] == "lower"
-    for of in of_averages.values()
+    for of in verdict_of.values()
 )
 claims["fitted, averaged probabilities: training loss higher"] = all(
-    (of_averages[name]["train_ensemble"] == "higher").all()
+    (verdict_of[name]["train_ensemble"] == "higher").all()
     for name in ("probabilities", "released")
 )
 claims["not fitted: accuracy higher at the authors' rate"] = (

@@ -108,9 +108,9 @@ def test_the_claims_of_the_beta_sweep_fail_where_the_sign_is_turned(capsys):
     one_network = published.Setting("cifar10_resnet8_wide", "scores").results
     at_every_rate = over_rates({rate: results.tests() for rate, results in published.by_rate().items()})
     own_rates = at_rates(at_every_rate, choose_rates(at_every_rate))
-    averages = {name: results.tests() for name, results in published.by_average().items()}
+    with_each_average = {name: results.tests() for name, results in published.by_average().items()}
     names = {"compare": compare, "cnn": cnn, "one_network": one_network}
-    shown = {"on_photographs": photographs, "own_rates": own_rates, "averages": averages}
+    shown = {"on_photographs": photographs, "own_rates": own_rates, "with_each_average": with_each_average}
     exec(claims_of("beta_sweep"), names | shown)
     assert ": True" in capsys.readouterr().out
 
@@ -119,7 +119,7 @@ def test_the_claims_of_the_beta_sweep_fail_where_the_sign_is_turned(capsys):
         return tests.assign(beta=tests["beta"].map(dict(zip(betas, reversed(betas), strict=True))))
 
     shown = {"on_photographs": turned(photographs), "own_rates": turned(own_rates)}
-    shown["averages"] = {name: turned(tests) for name, tests in averages.items()}
+    shown["with_each_average"] = {name: turned(tests) for name, tests in with_each_average.items()}
     with pytest.raises(AssertionError):
         exec(claims_of("beta_sweep"), names | shown)
     told = [line.rpartition(": ") for line in capsys.readouterr().out.splitlines()]
