@@ -53,7 +53,7 @@ for epochs, width, size, noise in itertools.product(lengths, widths, sizes, nois
     experiment = dataclasses.replace(common, hidden=[width, width], **keys)
     name = f"{width} wide, {size} images, {noise:.0%} noise, {epochs} epochs"
     runs[name] = jointens.run(experiment, progress=False)
-    grid[name] = {"width": width, **keys}
+    grid[name] = {"width": width, "noise": 100 * noise, **keys}
 digits = map_settings({name: run.tests() for name, run in runs.items()})
 keys = pd.DataFrame.from_dict(grid, orient="index")
 last, best = (
@@ -63,8 +63,8 @@ last, best = (
 
 # %% tags=["remove-input"]
 axes = {
-    "x": "train_size", "y": "width", "across": "num_epochs", "down": "label_noise",
-    "names": {"train_size": "training images", "width": "width", "num_epochs": "epochs", "label_noise": "noise"},
+    "x": "train_size", "y": "width", "across": "num_epochs", "down": "noise",
+    "names": {"train_size": "training images", "width": "width", "num_epochs": "epochs", "noise": "% noise"},
     "footer": stamp_of_many(list(runs.values()), common.seeds),
 }  # fmt: skip
 

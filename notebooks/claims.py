@@ -14,7 +14,7 @@
 # Of {glue:text}`claims_all` claims {glue:text}`claims_proved` are proved and checked, {glue:text}`claims_reproduced` are
 # reproduced on data of their own scale, {glue:text}`claims_direction` have the claimed direction on smaller data,
 # {glue:text}`claims_refuted` are not reproduced here, and {glue:text}`claims_not_run` need runs at the paper's scale. The
-# verdicts were computed when this page was made, from the published results in `results/`; nobody wrote them down.
+# verdicts were computed when this page was made, from the published results in `results/`.
 
 # %% tags=["parameters"]
 num_draws = 1000  # random examples on which an algebraic statement is tried

@@ -41,8 +41,8 @@ def fit_forest(
         ridges: what `fit_leaf_values` takes.
 
     Returns:
-        A row for each β and ridge: beta, ridge, seed; individual, ensemble and diversity on test data, and with the
-        prefixes `train_` and `val_` on the other parts, in squared units of the targets; for classes
+        A row for each β and ridge, with the columns beta, ridge and seed; individual, ensemble and diversity on test
+        data, and with the prefixes `train_` and `val_` on the other parts, in squared units of the targets; for classes
         accuracy on test data.
     """
     import pandas as pd

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common import InputError, check_names, read_yaml_file, repository, unknown_name
-from .claims_data import SELECTIONS, Data, known_data, read_data
+from .claims_data import SELECTIONS, PublishedRuns, known_data, read_data
 from .claims_exact import EXACT_CHECKS
 from .claims_gradients import GRADIENT_CHECKS
 from .claims_measured import MEASURED_CHECKS, OPTIONS, check_options, measure
@@ -169,7 +169,7 @@ def _check_options(claim: Claim, where: str) -> None:
 
 
 def evidence(
-    claim: Claim, *, count: int = 1000, seed: int = 0, read: Callable[[str], Data] = read_data
+    claim: Claim, *, count: int = 1000, seed: int = 0, read: Callable[[str], PublishedRuns] = read_data
 ) -> Residual | Measured:
     """Run the check of a claim.
 
@@ -186,7 +186,9 @@ def evidence(
     return measure(name, read=read, **options)
 
 
-def judge_claim(claim: Claim, *, count: int = 1000, seed: int = 0, read: Callable[[str], Data] = read_data) -> Judged:
+def judge_claim(
+    claim: Claim, *, count: int = 1000, seed: int = 0, read: Callable[[str], PublishedRuns] = read_data
+) -> Judged:
     """Check a claim and its negative control, and judge both. Arguments are those of `evidence`."""
     found, of_control = (evidence(of, count=count, seed=seed, read=read) for of in (claim, claim.controlled()))
     verdict, control = (judge(what, claim.expected, claim.scale) for what in (found, of_control))

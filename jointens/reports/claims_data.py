@@ -23,7 +23,7 @@ SELECTIONS = ("each_of", "first_of", "best_rate_of")
 """How a claim names its data: all of them, the first that can be compared, or each β at its best learning rate."""
 
 
-class Data(NamedTuple):
+class PublishedRuns(NamedTuple):
     """Tests of one sweep: rows of β, seed and checkpoint; empty if nothing is published."""
 
     name: str
@@ -58,7 +58,7 @@ def scale_of(experiment: Experiment) -> str:
     return _paper_scales().get(experiment.hash, "small")
 
 
-def read_data(name: str) -> Data:
+def read_data(name: str) -> PublishedRuns:
     """Read published results.
 
     Raises:
@@ -72,17 +72,17 @@ def read_data(name: str) -> Data:
     results = setting.results
     experiment = results.experiment
     tests = results.tests() if results.records() else _no_tests()
-    return Data(name, tests, scale_of(experiment), experiment.num_learners, "cross_entropy")
+    return PublishedRuns(name, tests, scale_of(experiment), experiment.num_learners, "cross_entropy")
 
 
-def _table(name: str) -> Data:
+def _table(name: str) -> PublishedRuns:
     data_set = name.removeprefix("tabular/")
     experiment = published_tables.published_experiment(data_set)
     tests = published_tables.read_tables().get(data_set)
     about = published_root() / f"{name}.yml"
     is_papers = tests is not None and read_yaml_file(about).get("hash") == experiment.hash
     scale = scale_of(experiment) if is_papers else "small"
-    return Data(name, _no_tests() if tests is None else tests, scale, experiment.num_learners, "squared_error")
+    return PublishedRuns(name, _no_tests() if tests is None else tests, scale, experiment.num_learners, "squared_error")
 
 
 def _no_tests() -> pd.DataFrame:
@@ -101,8 +101,10 @@ def can_compare(tests: pd.DataFrame, betas: Sequence[float]) -> bool:
 
 
 def select(
-    chosen: Mapping[str, Sequence[str]], betas: Callable[[pd.DataFrame], Sequence[float]], read: Callable[[str], Data]
-) -> tuple[list[Data], list[str]]:
+    chosen: Mapping[str, Sequence[str]],
+    betas: Callable[[pd.DataFrame], Sequence[float]],
+    read: Callable[[str], PublishedRuns],
+) -> tuple[list[PublishedRuns], list[str]]:
     """Read the data that a claim names.
 
     Args:

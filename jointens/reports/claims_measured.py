@@ -17,7 +17,7 @@ import torch
 from ..analysis import complete_seeds, mean_interval
 from ..common import InputError
 from ..diagnostics import dropped_of, expected_increase
-from .claims_data import Data, can_compare, read_data, select
+from .claims_data import PublishedRuns, can_compare, read_data, select
 from .claims_verdict import Effect, Measured
 
 if TYPE_CHECKING:
@@ -35,35 +35,37 @@ DERIVED = {
 expected increase of squared error when 40 % of the learners are dropped."""
 
 
-def _increase(data: Data, diversity: pd.Series) -> pd.Series:
+def _increase(data: PublishedRuns, diversity: pd.Series) -> pd.Series:
     keep = data.num_learners - dropped_of(data.num_learners, 0.4)
     increase = expected_increase(torch.from_numpy(diversity.to_numpy(copy=True)), data.num_learners, keep)
     return diversity * 0 + increase.numpy()
 
 
-def _by_seed(data: Data, checkpoint: str, metric: str, beta: float) -> pd.Series:
+def _by_seed(data: PublishedRuns, checkpoint: str, metric: str, beta: float) -> pd.Series:
     rows = data.tests[(data.tests["checkpoint"] == checkpoint) & (data.tests["beta"] == beta)]
     values = DERIVED[metric](data, rows) if metric in DERIVED else rows[metric]
     return values.set_axis(rows["seed"])
 
 
-def difference(data: Data, checkpoint: str, *, metric: str, beta: float, reference: float) -> pd.Series:
+def difference(data: PublishedRuns, checkpoint: str, *, metric: str, beta: float, reference: float) -> pd.Series:
     """The metric at β minus that at the reference."""
     return _by_seed(data, checkpoint, metric, beta) - _by_seed(data, checkpoint, metric, reference)
 
 
-def ratio(data: Data, checkpoint: str, *, metric: str, beta: float, reference: float) -> pd.Series:
+def ratio(data: PublishedRuns, checkpoint: str, *, metric: str, beta: float, reference: float) -> pd.Series:
     """The logarithm of the metric at β over that at the reference."""
     return np.log(_by_seed(data, checkpoint, metric, beta) / _by_seed(data, checkpoint, metric, reference))
 
 
-def early_stopping(data: Data, checkpoint: str, *, metric: str, beta: float, reference: float) -> pd.Series:
+def early_stopping(data: PublishedRuns, checkpoint: str, *, metric: str, beta: float, reference: float) -> pd.Series:
     """The difference at the last epoch minus that at the best checkpoint, as `statistics.shift`."""
     at = {name: difference(data, name, metric=metric, beta=beta, reference=reference) for name in CHECKPOINTS}
     return at["last"] - at["best"]
 
 
-def against(data: Data, checkpoint: str, *, metric: str, beta: float, reference: float, other: Data) -> pd.Series:
+def against(
+    data: PublishedRuns, checkpoint: str, *, metric: str, beta: float, reference: float, other: PublishedRuns
+) -> pd.Series:
     """The metric at β minus that of other data at the reference, for the seeds that both have."""
     return _by_seed(data, checkpoint, metric, beta) - _by_seed(other, checkpoint, metric, reference)
 
@@ -97,7 +99,7 @@ def measure(
     threshold: float = 0.0,
     within: float | None = None,
     other: str | None = None,
-    read: Callable[[str], Data] = read_data,
+    read: Callable[[str], PublishedRuns] = read_data,
 ) -> Measured:
     """Run a check on the data that a claim names.
 
@@ -153,7 +155,7 @@ def measure(
 WHEN = {"best": "best checkpoint", "last": "last epoch"}
 
 
-def _unit(name: str, metric: str, data: Data) -> str:
+def _unit(name: str, metric: str, data: PublishedRuns) -> str:
     if name == "ratio":
         return "times"
     if metric in PERCENT:

@@ -13,7 +13,7 @@ from scipy.stats import t
 from jointens import InputError
 from jointens.common import dump_yaml, read_yaml_file
 from jointens.reports import claims, published, published_tables
-from jointens.reports.claims_data import Data, read_data
+from jointens.reports.claims_data import PublishedRuns, read_data
 from jointens.reports.claims_verdict import (
     DIRECTION_ONLY,
     HOLDS,
@@ -114,7 +114,7 @@ def as_claimed(claim, size=1.0):
             size_here = 0.0 if "within" in claim.check else up
             for row in rows:
                 row["accuracy"] = 2.0 + (0.0 if other else size_here) + 0.001 * row["seed"]
-        return Data(name, pd.DataFrame(rows), read(name).scale, 10, "cross_entropy")
+        return PublishedRuns(name, pd.DataFrame(rows), read(name).scale, 10, "cross_entropy")
 
     return functools.cache(reader)
 
