@@ -110,8 +110,8 @@ for column in ("constant_shifts", "systematic_drift"):
 # β = 0.9 there is next to nothing of the kind. `jointens.diagnose` sees it in the outputs of a single seed:
 
 # %%
-outputs, targets = stored.read(joint, stored.runs[0], "last")
-jointens.diagnose(outputs, targets, loss="squared_error")
+of_one_seed = stored.read(joint, stored.runs[0], "last")
+jointens.diagnose(*of_one_seed, loss="squared_error")
 
 # %% [markdown]
 # ## The paper's four sets
